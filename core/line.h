@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// An array seen as lines along one axis: [outer, length, inner], with weights that broadcast.
+//
+// Element k of line l = o * inner + i lies at (o * length + k) * inner + i. So rows, columns,
+// channels first and channels last are the same code with other numbers.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define JAXTV_HD __host__ __device__
+#else
+#define JAXTV_HD
+#endif
+
+namespace jaxtv {
+
+// One line in memory.
+template <typename T>
+struct Line {
+  T* data;
+  int64_t stride;
+
+  JAXTV_HD T& operator[](int64_t k) const { return data[k * stride]; }
+};
+
+// All lines of an array along one axis.
+struct Lines {
+  int64_t outer;
+  int64_t length;
+  int64_t inner;
+
+  JAXTV_HD int64_t count() const { return outer * inner; }
+
+  template <typename T>
+  JAXTV_HD Line<T> At(T* data, int64_t line) const {
+    return {data + (line / inner) * length * inner + line % inner, inner};
+  }
+};
+
+// The weights of the edges between neighbours, for each line of a `Lines`. Every dimension of the
+// weight array is full or has size 1; size 1 means stride 0, so nothing is ever copied.
+struct WeightLayout {
+  static constexpr int kMaxDims = 12;
+
+  int rank = 0;                   // batch dimensions, outer ones first, neighbours of a kind merged
+  int64_t size[kMaxDims] = {};    // extent in lines
+  int64_t stride[kMaxDims] = {};  // elements of the weight array, 0 where it broadcasts
+  int64_t edge_stride = 0;        // along the line, 0 for one weight per line
+
+  template <typename T>
+  JAXTV_HD Line<T> At(T* data, int64_t line) const {
+    for (int d = rank - 1; d >= 0; --d) {
+      data += (line % size[d]) * stride[d];
+      line /= size[d];
+    }
+    return {data, edge_stride};
+  }
+};
+
+}  // namespace jaxtv

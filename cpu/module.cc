@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+// The Python module jaxtv._cpu.
+#include "ffi/registry.h"
+
+NB_MODULE(_cpu, module) { jaxtv::DefineModule(module, jaxtv::Tv1dHandlers()); }

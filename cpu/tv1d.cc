@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// CPU handlers of the TV prox and of the run mean of every line along an axis.
+#include "core/tv1d.h"
+
+#include <algorithm>
+
+#include "core/run.h"
+#include "cpu/parallel.h"
+#include "ffi/handlers.h"
+#include "ffi/operands.h"
+
+namespace jaxtv {
+namespace {
+
+// Samples per block: enough work (about 0.1 ms) that handing it to a thread pays.
+constexpr int64_t kBlock = 8192;
+
+int64_t LinesPerBlock(const Lines& lines) {
+  return std::max<int64_t>(1, kBlock / std::max<int64_t>(1, lines.length));
+}
+
+ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
+                ffi::Result<ffi::AnyBuffer> y, int64_t axis) try {
+  const auto lines = LinesAlong(x.dimensions(), axis);
+  if (lines.has_error()) return lines.error();
+  const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
+  if (weights.has_error()) return weights.error();
+  if (lam.element_type() != x.element_type()) {
+    return ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x");
+  }
+  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
+  return DispatchFloat(x.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* xs = static_cast<const T*>(x.untyped_data());
+    const T* ws = static_cast<const T*>(lam.untyped_data());
+    T* ys = static_cast<T*>(y->untyped_data());
+    ParallelFor(pool, lines->count(), LinesPerBlock(*lines), [&](int64_t begin, int64_t end) {
+      for (int64_t l = begin; l < end; ++l) {
+        ProxLine(lines->At(xs, l), weights->At(ws, l), lines->length, lines->At(ys, l));
+      }
+    });
+    return ffi::Error::Success();
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+ffi::Error RunMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
+                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
+  const auto lines = LinesAlong(y.dimensions(), axis);
+  if (lines.has_error()) return lines.error();
+  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
+  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
+  return DispatchFloat(y.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* ys = static_cast<const T*>(y.untyped_data());
+    const T* vs = static_cast<const T*>(v.untyped_data());
+    T* ms = static_cast<T*>(mean->untyped_data());
+    ParallelFor(pool, lines->count(), LinesPerBlock(*lines), [&](int64_t begin, int64_t end) {
+      for (int64_t l = begin; l < end; ++l) {
+        RunMeanLine(lines->At(ys, l), lines->At(vs, l), lines->length, lines->At(ms, l));
+      }
+    });
+    return ffi::Error::Success();
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
+                       ffi::Ffi::Bind()
+                           .Ctx<ffi::ThreadPool>()
+                           .Arg<ffi::AnyBuffer>()  // x
+                           .Arg<ffi::AnyBuffer>()  // lam
+                           .Ret<ffi::AnyBuffer>()  // y
+                           .Attr<int64_t>("axis"));
+
+XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
+                       ffi::Ffi::Bind()
+                           .Ctx<ffi::ThreadPool>()
+                           .Arg<ffi::AnyBuffer>()  // y
+                           .Arg<ffi::AnyBuffer>()  // v
+                           .Ret<ffi::AnyBuffer>()  // mean
+                           .Attr<int64_t>("axis"));
+
+}  // namespace
+
+Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}, {"jaxtv_run_mean", kRunMean}}; }
+
+}  // namespace jaxtv

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The handlers of each operator by FFI target name.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace jaxtv {
+
+using Handlers = std::vector<std::pair<const char*, XLA_FFI_Handler*>>;
+
+// Of the TV prox and the run mean along an axis, core/tv1d.h and core/run.h.
+Handlers Tv1dHandlers();
+
+// What a handler returns for an exception: none crosses the C boundary.
+inline xla::ffi::Error Caught(const std::exception& e) {
+  return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());
+}
+
+}  // namespace jaxtv

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// From FFI buffers to lines: every operand of a handler is checked here, once for all handlers.
+// Python has checked the same with better words; these checks keep a wrong call from crashing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/line.h"
+#include "xla/ffi/api/ffi.h"
+
+namespace jaxtv {
+
+namespace ffi = xla::ffi;
+
+inline std::string ToString(ffi::AnyBuffer::Dimensions dims) {
+  std::string text = "[";
+  for (size_t d = 0; d < dims.size(); ++d) {
+    text += (d ? ", " : "") + std::to_string(dims[d]);
+  }
+  return text + "]";
+}
+
+// The lines of an array of shape `dims` along `axis`.
+inline ffi::ErrorOr<Lines> LinesAlong(ffi::AnyBuffer::Dimensions dims, int64_t axis) {
+  if (axis < 0 || axis >= int64_t(dims.size())) {
+    return ffi::Unexpected(ffi::Error::InvalidArgument(
+        "jaxtv: axis " + std::to_string(axis) + " is out of range for shape " + ToString(dims)));
+  }
+  Lines lines{1, dims[axis], 1};
+  for (int64_t d = 0; d < axis; ++d) lines.outer *= dims[d];
+  for (size_t d = axis + 1; d < dims.size(); ++d) lines.inner *= dims[d];
+  return lines;
+}
+
+// How weights of shape `lam` lie against lines of an array of shape `x` along `axis`.
+inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
+                                               ffi::AnyBuffer::Dimensions x, int64_t axis) {
+  const auto refuse = [&](const std::string& why) {
+    return ffi::Unexpected(ffi::Error::InvalidArgument(
+        "jaxtv: lam of shape " + ToString(lam) + " does not fit x of shape " + ToString(x) +
+        " along axis " + std::to_string(axis) + ": " + why));
+  };
+  if (lam.size() != x.size()) return refuse("the ranks differ");
+
+  WeightLayout layout;
+  int64_t stride = 1;
+  // From the last dimension to the first, merging neighbours that are both full or both size 1.
+  for (int64_t d = int64_t(x.size()) - 1; d >= 0; --d) {
+    if (d == axis) {
+      const int64_t edges = x[d] > 0 ? x[d] - 1 : 0;
+      if (lam[d] != 1 && lam[d] != edges) return refuse("it needs size 1 or length - 1 there");
+      layout.edge_stride = lam[d] == 1 ? 0 : stride;
+    } else {
+      if (lam[d] != 1 && lam[d] != x[d]) return refuse("each dimension needs size 1 or that of x");
+      const int64_t step = lam[d] == 1 ? 0 : stride;
+      const int last = layout.rank - 1;
+      if (x[d] == 1) {
+        // contributes nothing
+      } else if (last >= 0 && step == layout.stride[last] * layout.size[last]) {
+        layout.size[last] *= x[d];
+      } else if (layout.rank == WeightLayout::kMaxDims) {
+        return refuse("it broadcasts along too many separate dimensions");
+      } else {
+        layout.size[layout.rank] = x[d];
+        layout.stride[layout.rank++] = step;
+      }
+    }
+    stride *= lam[d];
+  }
+  // Collected from the inside out; `At` wants the outer ones first.
+  for (int a = 0, b = layout.rank - 1; a < b; ++a, --b) {
+    std::swap(layout.size[a], layout.size[b]);
+    std::swap(layout.stride[a], layout.stride[b]);
+  }
+  return layout;
+}
+
+// An error unless `other` has the shape and dtype of `x`.
+inline ffi::Error CheckLike(ffi::AnyBuffer x, ffi::AnyBuffer other, const char* name) {
+  if (other.element_type() != x.element_type() ||
+      ToString(other.dimensions()) != ToString(x.dimensions())) {
+    return ffi::Error::InvalidArgument(
+        std::string("jaxtv: ") + name + " of shape " + ToString(other.dimensions()) +
+        " must have the shape and dtype of x, " + ToString(x.dimensions()));
+  }
+  return ffi::Error::Success();
+}
+
+// Calls run(T{}) with the C++ type of a buffer's elements.
+template <typename Run>
+ffi::Error DispatchFloat(ffi::DataType type, const Run& run) {
+  switch (type) {
+    case ffi::F32:
+      return run(float{});
+    case ffi::F64:
+      return run(double{});
+    default:
+      return ffi::Error::InvalidArgument("jaxtv: only float32 and float64 buffers are computed");
+  }
+}
+
+}  // namespace jaxtv

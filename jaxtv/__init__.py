@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Total variation proximity operators as differentiable layers for JAX."""
+
+from importlib.metadata import version as _version
+
+from jaxtv._tv1d import lambda_max, prox_tv_1d
+from jaxtv._tvnd import ProxInfo, prox_tv, prox_tv_2d, total_variation
+
+__version__ = _version("jaxtv")
+__all__ = [
+    "ProxInfo",
+    "lambda_max",
+    "prox_tv",
+    "prox_tv_1d",
+    "prox_tv_2d",
+    "total_variation",
+]

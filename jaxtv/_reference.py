@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The line operators in plain JAX: used where there is no compiled kernel, and as specification.
+
+The prox is found by threshold divide and conquer (see `core/tv1d_divide.h` for the method), with
+every step of a round an associative scan, so that a round has depth O(log n).
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+
+def prox(x: Array, lam: Array, *, axis: int) -> Array:
+    """See `jaxtv._lines.prox`."""
+    n = x.shape[axis]
+    edges = max(n - 1, 0)
+    lines = jnp.moveaxis(x, axis, -1)
+    weights = jnp.moveaxis(lam, axis, -1)
+    weights = jnp.broadcast_to(weights, (*lines.shape[:-1], edges))
+    valid = jnp.isfinite(lines).all(-1, keepdims=True)
+    valid &= (jnp.moveaxis(lam, axis, -1) >= 0).all(-1, keepdims=True) | (n < 2)
+    if n < 2:
+        y = lines
+    else:
+        safe = jnp.where(valid, lines, 0)
+        # The dual never exceeds n/2 times the range: larger (also infinite) weights change nothing.
+        cap = n * (safe.max(-1, keepdims=True) - safe.min(-1, keepdims=True))
+        capped = jnp.minimum(jnp.where(weights >= 0, weights, 0), cap)
+        y = jnp.where((capped == 0).all(-1, keepdims=True), safe, _solve(safe, capped))
+    return jnp.moveaxis(jnp.where(valid, y, jnp.nan), -1, axis)
+
+
+def run_mean(y: Array, v: Array, *, axis: int) -> Array:
+    """See `jaxtv._lines.run_mean`."""
+    lines, values = jnp.moveaxis(y, axis, -1), jnp.moveaxis(v, axis, -1)
+    starts = jnp.ones(lines.shape, bool).at[..., 1:].set(lines[..., 1:] != lines[..., :-1])
+    mean = jnp.where(jnp.isnan(lines), jnp.nan, _segment_mean(values, starts))
+    return jnp.moveaxis(mean, -1, axis)
+
+
+def _solve(x: Array, w: Array) -> Array:
+    """Prox of finite lines `x` [..., n] with weights `w` [..., n - 1] >= 0, n >= 2."""
+
+    def level(jump: Array) -> Array:
+        pull = jump * w
+        pad = jnp.zeros_like(x[..., :1])
+        x_pulled = x + jnp.concatenate([pull, pad], -1) - jnp.concatenate([pad, pull], -1)
+        return _segment_mean(x_pulled, _starts(jump))
+
+    def split(state):
+        jump, _ = state
+        above = _above(x, w, jump, level(jump))
+        found = above[..., 1:].astype(jump.dtype) - above[..., :-1].astype(jump.dtype)
+        return jnp.where(jump == 0, found, jump), ((jump == 0) & (found != 0)).any()
+
+    jump, _ = lax.while_loop(lambda state: state[1], split, (jnp.zeros_like(w), jnp.array(True)))
+    return level(jump)
+
+
+def _starts(jump: Array) -> Array:
+    return jnp.concatenate([jnp.ones_like(jump[..., :1], bool), jump != 0], -1)
+
+
+def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
+    """Where the solution lies above the level of its segment: one clamped sum, then a fill."""
+    # The sum m -> clip(m + step, -w, w) restarts from the known dual jump * w behind each jump, and
+    # at the end of a segment only its sign counts: there the jump's own dual is the target.
+    big = jnp.full_like(x[..., :1], jnp.inf)
+    bound = jnp.where(jump == 0, w, big)
+    step = level - x
+    restart = jnp.concatenate([jnp.zeros_like(big), jump * w], -1)
+    starts = _starts(jump)
+    lo = jnp.concatenate([-bound, -big], -1)
+    hi = jnp.concatenate([bound, big], -1)
+    first = jnp.clip(restart + step, lo, hi)
+    step = jnp.where(starts, 0, step)
+    lo, hi = jnp.where(starts, first, lo), jnp.where(starts, first, hi)
+    _, m, _ = lax.associative_scan(_compose, (step, lo, hi), axis=-1)
+    # `m` is clamped; a sample is decided where the sum reached a bound, or at the end of a segment.
+    target = jnp.concatenate([jump * w, jnp.zeros_like(big)], -1)
+    ends = jnp.concatenate([jump != 0, jnp.ones_like(big, bool)], -1)
+    weight = jnp.concatenate([w, big], -1)
+    before = jnp.where(starts, restart, jnp.roll(m, 1, -1))
+    raw = before + (level - x) - jnp.where(ends, target, 0)
+    side = jnp.where(ends, -jnp.sign(raw), (raw < -weight).astype(x.dtype) - (raw > weight))
+    side = jnp.where(ends & (side == 0), -1, side)
+    filled = lax.associative_scan(
+        lambda later, here: jnp.where(here != 0, here, later),
+        side,
+        axis=side.ndim - 1,
+        reverse=True,
+    )
+    return filled > 0
+
+
+def _compose(first, then):
+    """`then` after `first`, for maps m -> clip(m + step, lo, hi)."""
+    (s1, lo1, hi1), (s2, lo2, hi2) = first, then
+    return s1 + s2, jnp.clip(lo1 + s2, lo2, hi2), jnp.clip(hi1 + s2, lo2, hi2)
+
+
+def _segment_mean(v: Array, starts: Array) -> Array:
+    """Mean of `v` [..., n] over each segment, at every sample; a segment begins where `starts`."""
+    ids = jnp.cumsum(starts.ravel()) - 1
+    total = jax.ops.segment_sum(v.ravel(), ids, v.size, indices_are_sorted=True)
+    count = jax.ops.segment_sum(jnp.ones_like(v).ravel(), ids, v.size, indices_are_sorted=True)
+    mean = (total / jnp.maximum(count, 1))[ids]
+    # Once more on what is left: the rounding of a long sum.
+    rest = jax.ops.segment_sum(v.ravel() - mean, ids, v.size, indices_are_sorted=True)
+    return (mean + (rest / jnp.maximum(count, 1))[ids]).reshape(v.shape)

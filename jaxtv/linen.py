@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Total variation layers for Flax Linen. Inputs are channels last, ``[..., H, W, C]``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxtv import _weight
+from jaxtv._tv1d import prox_tv_1d
+from jaxtv._tvnd import prox_tv_2d
+
+try:
+    from flax import linen as nn
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "jaxtv.linen needs Flax: pip install 'jaxtv[flax]'", name=error.name
+    ) from error
+
+
+class _TV(nn.Module):
+    """What the layers share: the weight and the mode."""
+
+    mode: str = "smooth"
+    lam_init: float = 0.1
+    per_channel: bool = False
+    learned: bool = True
+    param_dtype: Any = jnp.float32
+
+    def _filter(self, x: ArrayLike, lam: ArrayLike | None, prox: Callable) -> Array:
+        x = jnp.asarray(x)
+        return _weight.apply_mode(self.mode, x, prox(x, self._lam(x) if lam is None else lam))
+
+    def _lam(self, x: Array) -> Array | float:
+        shape = x.shape[-1:] if self.per_channel else ()
+        if not self.learned:
+            return self.lam_init
+        init = nn.initializers.constant(_weight.raw_from_lam(self.lam_init))
+        return _weight.lam_from_raw(self.param("lam_raw", init, shape, self.param_dtype))
+
+
+class TV1D(_TV):
+    r"""Total variation along the rows or columns of a feature map.
+
+    Smoothing gives :math:`\operatorname{prox}(x, \lambda)`, sharpening
+    :math:`2 x - \operatorname{prox}(x, \lambda)`, with :func:`jaxtv.prox_tv_1d` along ``axis``.
+    With :math:`\lambda \to 0` the layer is the identity.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxtv.linen
+      >>> layer = jaxtv.linen.TV1D(axis=-3, mode="sharp", per_channel=True)
+      >>> x = jnp.ones((2, 8, 8, 4))
+      >>> params = layer.init(jax.random.key(0), x)
+      >>> jax.tree.map(jnp.shape, params)
+      {'params': {'lam_raw': (4,)}}
+      >>> layer.apply(params, x).shape
+      (2, 8, 8, 4)
+
+    Attributes:
+      mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
+      lam_init: initial weight, in the units of the input.
+      per_channel: one weight for each channel of the last axis instead of one for all.
+      learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
+        ``lam_init``.
+      param_dtype: type of the parameter.
+      axis: ``-2`` smooths along each row (over W), ``-3`` along each column (over H).
+
+    References:
+      Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
+    """
+
+    axis: int = -2
+
+    @nn.compact
+    def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
+        """Filters ``x``.
+
+        Args:
+          x: floating array ``[..., H, W, C]``.
+          lam: weight to use instead of the layer's own, as in :func:`jaxtv.prox_tv_1d`.
+
+        Returns:
+          Array of the shape and dtype of ``x``.
+        """
+        return self._filter(x, lam, lambda x, lam: prox_tv_1d(x, lam, axis=self.axis))
+
+
+class TV2D(_TV):
+    r"""Total variation of a feature map.
+
+    Smoothing gives :math:`\operatorname{prox}(x, \lambda)`, sharpening
+    :math:`2 x - \operatorname{prox}(x, \lambda)`, with :func:`jaxtv.prox_tv_2d` over ``axes``. With
+    :math:`\lambda \to 0` the layer is the identity.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxtv.linen
+      >>> layer = jaxtv.linen.TV2D(lam_init=0.05)
+      >>> x = jnp.ones((2, 8, 8, 4))
+      >>> params = layer.init(jax.random.key(0), x)
+      >>> jax.tree.map(jnp.shape, params)
+      {'params': {'lam_raw': ()}}
+      >>> layer.apply(params, x).shape
+      (2, 8, 8, 4)
+
+    Attributes:
+      mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
+      lam_init: initial weight, in the units of the input.
+      per_channel: one weight for each channel of the last axis instead of one for all.
+      learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
+        ``lam_init``.
+      param_dtype: type of the parameter.
+      axes: the image axes.
+      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
+        :func:`jaxtv.prox_tv_2d`.
+
+    References:
+      Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
+    """
+
+    axes: tuple[int, int] = (-3, -2)
+    num_sweeps: int | None = 4
+
+    @nn.compact
+    def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
+        """Filters ``x``.
+
+        Args:
+          x: floating array ``[..., H, W, C]``.
+          lam: weight to use instead of the layer's own, as in :func:`jaxtv.prox_tv_2d`.
+
+        Returns:
+          Array of the shape and dtype of ``x``.
+        """
+        return self._filter(
+            x, lam, lambda x, lam: prox_tv_2d(x, lam, axes=self.axes, num_sweeps=self.num_sweeps)
+        )
