@@ -96,7 +96,7 @@ def _lower_to(target: str, primitive: Primitive) -> Callable:
 
             return mlir.lower_fun(spread, multiple_results=False)(ctx, *operands)
         batch_dims = ir.DictAttr.get({"num_batch_dims": ir.StringAttr.get(str(axis))})
-        attributes = {"mhlo.frontend_attributes": batch_dims}
+        attributes: dict[str, ir.Attribute] = {"mhlo.frontend_attributes": batch_dims}
         if (sharding := _sharding_rule(axis, shapes)) is not None:
             attributes["sdy.sharding_rule"] = sharding
         return jax.ffi.ffi_lowering(target, extra_attributes=attributes)(ctx, *operands, axis=axis)

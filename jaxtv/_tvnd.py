@@ -208,7 +208,8 @@ def _prox_tv(
         sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
     else:
         limit = jnp.asarray(max_sweeps, jnp.int32)
-        y, _, gap, sweeps = _solve(wide, weights, tol, limit, order)
+        solution: _alternating.Solution = _solve(wide, weights, tol, limit, order)
+        y, gap, sweeps = solution.y, solution.gap, solution.sweeps
     valid = _valid(wide, weights, axes)
     y = jnp.where(valid, y, jnp.nan)
     gap = jnp.where(valid, gap, jnp.nan)
@@ -259,7 +260,7 @@ def _solve(
 
 
 def _solve_fwd(x, lams, tol, max_sweeps, axes):
-    solution = _solve(x, lams, tol, max_sweeps, axes)
+    solution: _alternating.Solution = _solve(x, lams, tol, max_sweeps, axes)
     jumps = tuple(jnp.sign(jnp.diff(b, axis=a)) for b, a in zip(solution.blocks, axes, strict=True))
     return solution, (jumps, lams, tol, max_sweeps)
 
