@@ -113,4 +113,4 @@ def weights(lam: ArrayLike, x: Array, axis: int, name: str = "lam") -> Array:
 
 def compute_type(x: Array) -> jnp.dtype:
     """The type that the kernels compute in: float64 for float64, else float32."""
-    return jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
