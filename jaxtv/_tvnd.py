@@ -2,6 +2,7 @@
 """Total variation over several axes: its value and its prox, composed of line solves."""
 
 import functools
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -200,6 +201,8 @@ def _prox_tv(
     axes = _arguments.tv_axes(axes, x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
     wide = x.astype(_arguments.compute_type(x))
+    if x.size == 0:
+        num_sweeps = 0
     tol = jnp.asarray(tol, wide.dtype)
     # The last axis goes first, so that a sweep over (rows, columns) is that of Alg. 1.
     order, weights = axes[::-1], lams[::-1]
@@ -210,6 +213,9 @@ def _prox_tv(
         limit = jnp.asarray(max_sweeps, jnp.int32)
         solution: _alternating.Solution = _solve(wide, weights, tol, limit, order)
         y, gap, sweeps = solution.y, solution.gap, solution.sweeps
+    # Without any weight the prox is x, also in the sign of a zero.
+    weighted = functools.reduce(operator.or_, ((w != 0).any(axes, keepdims=True) for w in weights))
+    y = _replace(y, jnp.where(weighted, y, wide))
     valid = _valid(wide, weights, axes)
     y = jnp.where(valid, y, jnp.nan)
     gap = jnp.where(valid, gap, jnp.nan)
@@ -225,6 +231,16 @@ def _valid(x: Array, lams: tuple[Array, ...], axes: tuple[int, ...]) -> Array:
     for lam in lams:
         valid &= (lam >= 0).all(axes, keepdims=True)
     return valid
+
+
+@jax.custom_jvp
+def _replace(y: Array, value: Array) -> Array:
+    """`value`, with the derivative of `y`."""
+    del y
+    return value
+
+
+_replace.defjvp(lambda primals, tangents: (primals[1], tangents[0]))
 
 
 def _dykstra(
@@ -262,13 +278,14 @@ def _solve(
 def _solve_fwd(x, lams, tol, max_sweeps, axes):
     solution: _alternating.Solution = _solve(x, lams, tol, max_sweeps, axes)
     jumps = tuple(jnp.sign(jnp.diff(b, axis=a)) for b, a in zip(solution.blocks, axes, strict=True))
-    return solution, (jumps, lams, tol, max_sweeps)
+    undefined = jnp.where(_valid(x, lams, axes), 0, jnp.nan).astype(x.dtype)
+    return solution, (jumps, undefined, lams, tol, max_sweeps)
 
 
 def _solve_bwd(axes, residuals, cotangent):
-    jumps, lams, tol, max_sweeps = residuals
+    jumps, undefined, lams, tol, max_sweeps = residuals
     jumps = lax.stop_gradient(jumps)
-    x_bar = _alternating.component_mean(cotangent.y, jumps, axes)
+    x_bar = _alternating.component_mean(cotangent.y, jumps, axes) + undefined
     lams_bar = []
     for lam, jump, axis in zip(lams, jumps, axes, strict=True):
         edges_bar = -jump * jnp.diff(x_bar, axis=axis)
