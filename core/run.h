@@ -23,15 +23,24 @@ struct Jump {
   JAXTV_HD double pull() const { return double(sign) * double(weight); }
 };
 
+// The value of a run from a guess of it.
+template <typename T>
+JAXTV_HD double RunValueNear(double guess, Line<const T> x, int64_t first, int64_t last,
+                             Jump<T> left, Jump<T> right) {
+  double sum = right.pull() - left.pull();
+  for (int64_t k = first; k <= last; ++k) sum += double(x[k]) - guess;
+  return guess + sum / double(last - first + 1);
+}
+
+// Float samples are exact to 29 bits more in a double sum. Double samples have no wider type, but
+// deviations from the value itself have partial sums bounded by the weights instead of by n |x|, so
+// a second sum loses nothing on any length.
 template <typename T>
 JAXTV_HD double RunValue(Line<const T> x, int64_t first, int64_t last, Jump<T> left,
                          Jump<T> right) {
-  // Deviations from one sample rather than the samples: their partial sums are bounded by the
-  // weights, not by n |x|, so nothing is lost for an offset line.
-  const double origin = double(x[first]);
-  double sum = right.pull() - left.pull();
-  for (int64_t k = first; k <= last; ++k) sum += double(x[k]) - origin;
-  return origin + sum / double(last - first + 1);
+  const double value = RunValueNear(double(x[first]), x, first, last, left, right);
+  if (sizeof(T) < sizeof(double)) return value;
+  return RunValueNear(value, x, first, last, left, right);
 }
 
 // Writes the runs of a line from left to right.

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Sets everything up in .venv and runs one task.
+
+python3 dev.py quickstart    denoise a photograph and show the result
+python3 dev.py test          all checks: format, lint, types, tests
+python3 dev.py setup         only install
+"""
+
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+import venv
+
+ROOT = pathlib.Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+BUILD_INPUTS = ("pyproject.toml", "CMakeLists.txt", "core", "cpu", "cuda", "ffi")
+
+
+def run(*command: str) -> None:
+    print("$", *command, flush=True)
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, env=env)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def build_digest() -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for name in BUILD_INPUTS:
+        path = ROOT / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def setup() -> None:
+    if sys.version_info < (3, 11):
+        sys.exit(f"jaxtv needs Python 3.11 or newer, this is {sys.version.split()[0]}.")
+    stamp, digest = VENV / "jaxtv-build", build_digest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    venv.create(VENV, with_pip=True, clear=not stamp.exists())
+    run("pip", "install", "--quiet", "--upgrade", "pip")
+    run("pip", "install", "--quiet", "--editable", ".[test]")
+    stamp.write_text(digest)
+
+
+def quickstart() -> None:
+    run("python", "-m", "jaxtv")
+    run("python", "examples/quickstart.py", *sys.argv[2:])
+
+
+def test() -> None:
+    cpp = [str(f) for f in ROOT.glob("*/**/*") if f.suffix in {".h", ".cc", ".cu"}]
+    ours = [f for f in cpp if not f.startswith((str(VENV), str(ROOT / "build")))]
+    run("ruff", "format", "--check", "--quiet")
+    run("ruff", "check", "--quiet")
+    run("clang-format", "--dry-run", "-Werror", *ours)
+    run("pyright", "--pythonpath", str(BIN / "python"))
+    run("pytest", *sys.argv[2:])
+
+
+TASKS = {"setup": lambda: None, "quickstart": quickstart, "test": test}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in TASKS:
+        sys.exit(__doc__)
+    setup()
+    TASKS[sys.argv[1]]()

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Runs the line algorithms and the thread sharing on adverse inputs; built with sanitizers by
+// tests/test_sanitizers.py. Every array is its own exact allocation, so that any step beyond it
+// shows.
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "core/tv1d.h"
+#include "cpu/parallel.h"
+
+namespace {
+
+using jaxtv::Line;
+using jaxtv::Lines;
+
+// As XLA's pool: tasks run on other threads, some of them late.
+class Pool {
+ public:
+  explicit Pool(int64_t threads) : threads_(threads) {}
+  ~Pool() {
+    for (std::thread& t : running_) t.join();
+  }
+  int64_t num_threads() const { return threads_; }
+  void Schedule(std::function<void()>&& task) { running_.emplace_back(std::move(task)); }
+
+ private:
+  int64_t threads_;
+  std::vector<std::thread> running_;
+};
+
+template <typename T>
+std::vector<T> Signal(int kind, int64_t n, std::mt19937& random) {
+  std::normal_distribution<double> normal;
+  std::vector<T> x(n);
+  double walk = 0;
+  for (int64_t k = 0; k < n; ++k) {
+    walk += normal(random);
+    const double values[] = {normal(random),         walk,
+                             double(k) / 7,          k % 2 ? 1.0 : -1.0,
+                             double(k / 5 % 3),      1e30 * normal(random),
+                             1e-30 * normal(random), 0.0};
+    x[k] = T(values[kind]);
+  }
+  if (n > 3 && kind == 7) x[3] = std::numeric_limits<T>::quiet_NaN();
+  return x;
+}
+constexpr int kKinds = 8;
+
+template <typename T>
+int CheckLine(const std::vector<T>& x, const std::vector<T>& lam, int64_t stride) {
+  const int64_t n = int64_t(x.size());
+  std::vector<T> y(n), mean(n);
+  jaxtv::ProxLine<T>({x.data(), 1}, {lam.data(), stride}, n, {y.data(), 1});
+  jaxtv::RunMeanLine<T>({y.data(), 1}, {x.data(), 1}, n, {mean.data(), 1});
+  long double before = 0, after = 0, scale = 0;
+  for (int64_t k = 0; k < n; ++k) {
+    before += x[k];
+    after += y[k];
+    scale += std::abs(x[k]) + std::abs(y[k]);
+  }
+  // The prox keeps the mean, unless the line is NaN.
+  const long double slack = 2 * std::numeric_limits<T>::epsilon() * scale;
+  return before != before ? int(after == after) : int(!(std::abs(before - after) <= slack));
+}
+
+template <typename T>
+int CheckLines() {
+  std::mt19937 random(1);
+  int wrong = 0;
+  for (int64_t n : {1, 2, 3, 5, 17, 64, 257, 4000}) {
+    for (int kind = 0; kind < kKinds; ++kind) {
+      const std::vector<T> x = Signal<T>(kind, n, random);
+      for (double lam : {0.0, 0.3, 20.0, 1e5, double(std::numeric_limits<T>::infinity())}) {
+        wrong += CheckLine<T>(x, {T(lam)}, 0);
+      }
+      std::vector<T> edges = Signal<T>(0, n - 1, random);
+      for (T& w : edges) w = std::abs(w);
+      wrong += CheckLine<T>(x, edges, 1);
+    }
+  }
+  return wrong;
+}
+
+int CheckSharing() {
+  std::mt19937 random(2);
+  const Lines lines{5, 33, 7};
+  const std::vector<float> x = Signal<float>(1, 5 * 33 * 7, random);
+  const std::vector<float> lam = {0.7f};
+  const auto solve = [&](int64_t threads, int64_t grain) {
+    std::vector<float> y(x.size());
+    Pool pool(threads);
+    jaxtv::ParallelFor(pool, lines.count(), grain, [&](int64_t begin, int64_t end) {
+      for (int64_t l = begin; l < end; ++l) {
+        jaxtv::ProxLine<float>(lines.At(x.data(), l), {lam.data(), 0}, 33, lines.At(y.data(), l));
+      }
+    });
+    return y;
+  };
+  const std::vector<float> expected = solve(1, 1000);
+  int wrong = 0;
+  for (int64_t threads : {2, 3, 8}) {
+    for (int64_t grain : {1, 4, 1000}) wrong += solve(threads, grain) != expected;
+  }
+  return wrong;
+}
+
+}  // namespace
+
+int main() {
+  const int wrong = CheckLines<float>() + CheckLines<double>() + CheckSharing();
+  std::printf("%d wrong\n", wrong);
+  return wrong != 0;
+}
