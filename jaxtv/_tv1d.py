@@ -2,6 +2,7 @@
 """One-dimensional total variation: the prox of every line along an axis, and its derivative."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,8 +63,28 @@ def _prox_tv_1d(x: ArrayLike, lam: ArrayLike, axis: int) -> Array:
 
 def prox(x: Array, lam: Array, axis: int) -> Array:
     """`_lines.prox` with its derivative, on operands that fit it."""
-    shared = tuple(d for d, size in enumerate(lam.shape) if size == 1)
-    return _prox(*_lines.match_manual_axes(x, lam), axis, shared)
+    x, lam = _lines.match_manual_axes(x, lam)
+    return _prox(x, lam, axis, WeightSpec.of(lam))
+
+
+class WeightSpec(NamedTuple):
+    """What the cotangent of a weight must look like."""
+
+    shared: tuple[int, ...]  # the dimensions of size 1, to sum over
+    sharding: jax.sharding.PartitionSpec  # empty but on a mesh with explicit axes
+
+    @classmethod
+    def of(cls, lam: Array) -> "WeightSpec":
+        """The specification of `lam`."""
+        shared = tuple(d for d, size in enumerate(lam.shape) if size == 1)
+        return cls(shared, jax.typeof(lam).sharding.spec)
+
+    def pull_back(self, per_edge: Array) -> Array:
+        """The cotangent of a weight from that of each edge it weighs."""
+        total = per_edge.sum(self.shared, keepdims=True)
+        if jax.typeof(total).sharding.spec == self.sharding:
+            return total
+        return jax.sharding.reshard(total, self.sharding)
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -82,21 +103,21 @@ def prox(x: Array, lam: Array, axis: int) -> Array:
 # This is Eq. (8)-(9) of the CVPR paper: their L (L^T L)^-1 L^T, on the columns of the jumps, is P.
 # At a tie, x is where two such formulas meet; the one taken counts equal neighbours as one run.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _prox(x: Array, lam: Array, axis: int, shared: tuple[int, ...]) -> Array:
-    del shared  # the dimensions along which lam has size 1; for the derivative
+def _prox(x: Array, lam: Array, axis: int, spec: WeightSpec) -> Array:
+    del spec  # for the derivative
     return _lines.prox(x, lam, axis=axis)
 
 
-def _prox_fwd(x: Array, lam: Array, axis: int, shared: tuple[int, ...]):
-    y = _prox(x, lam, axis, shared)
+def _prox_fwd(x: Array, lam: Array, axis: int, spec: WeightSpec):
+    y = _prox(x, lam, axis, spec)
     return y, y
 
 
-def _prox_bwd(axis: int, shared: tuple[int, ...], y: Array, y_bar: Array):
+def _prox_bwd(axis: int, spec: WeightSpec, y: Array, y_bar: Array):
     y = lax.stop_gradient(y)
     x_bar = _lines.run_mean(y, y_bar, axis=axis)
-    lam_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
-    return x_bar, lam_bar.sum(shared, keepdims=True)
+    edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
+    return x_bar, spec.pull_back(edges_bar)
 
 
 _prox.defvjp(_prox_fwd, _prox_bwd)

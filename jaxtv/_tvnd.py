@@ -289,8 +289,7 @@ def _solve_bwd(axes, residuals, cotangent):
     lams_bar = []
     for lam, jump, axis in zip(lams, jumps, axes, strict=True):
         edges_bar = -jump * jnp.diff(x_bar, axis=axis)
-        shared = [d for d, size in enumerate(lam.shape) if size == 1]
-        lams_bar.append(edges_bar.sum(shared, keepdims=True))
+        lams_bar.append(_tv1d.WeightSpec.of(lam).pull_back(edges_bar))
     no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
     return x_bar, tuple(lams_bar), jnp.zeros_like(tol), no_sweeps_bar
 
