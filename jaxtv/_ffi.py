@@ -41,8 +41,8 @@ def _load(name: str) -> types.ModuleType | None:
         return None
 
 
-def _register() -> frozenset[str]:
-    compiled = set()
+def _register() -> tuple[frozenset[str], tuple[str, ...]]:
+    compiled, targets = set(), set()
     for platform, name in _MODULES.items():
         module = _load(name)
         if module is None:
@@ -54,6 +54,7 @@ def _register() -> frozenset[str]:
             )
             jax.ffi.register_ffi_target_as_batch_partitionable(target)
         compiled.add(platform)
+        targets |= module.targets.keys()
     if "cpu" not in compiled:
         warnings.warn(
             "jaxtv was installed without its compiled CPU module and computes in plain JAX, which "
@@ -62,8 +63,8 @@ def _register() -> frozenset[str]:
             RuntimeWarning,
             stacklevel=2,
         )
-    return frozenset(compiled)
+    return frozenset(compiled), tuple(sorted(targets))
 
 
-compiled_platforms = _register()
-"""The platforms, of "cpu" and "cuda", that have compiled kernels."""
+compiled_platforms, FFI_TARGETS = _register()
+"""The platforms, of "cpu" and "cuda", that have compiled kernels; the names of all kernels."""

@@ -82,8 +82,8 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     weight = jnp.concatenate([w, big], -1)
     before = jnp.where(starts, restart, jnp.roll(m, 1, -1))
     raw = before + (level - x) - jnp.where(ends, target, 0)
-    side = jnp.where(ends, -jnp.sign(raw), (raw < -weight).astype(x.dtype) - (raw > weight))
-    side = jnp.where(ends & (side == 0), -1, side)
+    side = jnp.where(raw < -weight, 1, jnp.where(raw > weight, -1, 0))
+    side = jnp.where(ends, jnp.where(raw < 0, 1, -1), side)
     filled = lax.associative_scan(
         lambda later, here: jnp.where(here != 0, here, later),
         side,

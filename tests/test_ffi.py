@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Do wrong calls of the compiled handlers, and wrong installations, end in an error that helps?"""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from jaxtv import _ffi
+
+X = np.ones((2, 5, 3), np.float32)
+
+
+def call(target, *operands, shape=X.shape, dtype=np.float32, axis=1):
+    result = jax.ShapeDtypeStruct(shape, dtype)
+    value = jax.ffi.ffi_call(target, result)(*operands, axis=np.int64(axis))
+    return jax.block_until_ready(value)
+
+
+WRONG_CALLS = {
+    "axis too large": ("axis 3", dict(axis=3), (X, np.ones((1, 1, 1), np.float32))),
+    "axis negative": ("axis -1", dict(axis=-1), (X, np.ones((1, 1, 1), np.float32))),
+    "rank": ("ranks differ", {}, (X, np.ones((1, 1), np.float32))),
+    "length": ("length - 1", {}, (X, np.ones((1, 5, 1), np.float32))),
+    "batch": ("size 1 or that of x", {}, (X, np.ones((3, 1, 1), np.float32))),
+    "dtype of lam": ("dtype of x", {}, (X, np.ones((1, 1, 1)))),
+    "result shape": ("the result", dict(shape=(2, 5, 2)), (X, np.ones((1, 1, 1), np.float32))),
+    "result dtype": ("the result", dict(dtype=np.float64), (X, np.ones((1, 1, 1), np.float32))),
+    "integers": ("float32", dict(dtype=np.int32), (np.int32(X), np.ones((1, 1, 1), np.int32))),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_CALLS)
+def test_the_prox_handler_refuses(case):
+    says, options, operands = WRONG_CALLS[case]
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"INVALID_ARGUMENT: jaxtv: .*{says}"):
+        call("jaxtv_prox_tv1d", *operands, **options)
+
+
+@pytest.mark.parametrize("v", [np.ones((2, 5, 4), np.float32), np.ones((2, 5, 3))])
+def test_the_run_mean_handler_refuses(v):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="v of shape"):
+        call("jaxtv_run_mean", X, v)
+
+
+def test_weights_that_alternate_too_often_are_refused_not_overrun():
+    x = np.ones((2,) * 26 + (1,), np.float32)
+    lam = np.ones([1 + d % 2 for d in range(26)] + [1], np.float32)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="too many separate dimensions"):
+        call("jaxtv_prox_tv1d", x, lam, shape=x.shape, axis=26)
+
+
+@pytest.mark.parametrize("built", [(0, 9), (1, 0)])
+def test_a_build_for_another_jaxlib_is_refused_with_the_remedy(built):
+    with pytest.raises(ImportError, match=r"Upgrade jaxlib, or rebuild .*pip install"):
+        _ffi.check_api_version("jaxtv._cpu", built, (0, 3))
+
+
+def test_an_older_build_is_accepted():
+    _ffi.check_api_version("jaxtv._cpu", (0, 3), (0, 5))
+    assert _ffi.running_api_version() >= (0, 3)
+
+
+def run(code, **env):
+    return subprocess.run(
+        [sys.executable, "-W", "always", "-c", code],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+WITHOUT_KERNELS = """
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jaxtv._cpu":
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Hide())
+import jax, jax.numpy as jnp, jaxtv
+print(jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), 1.0), jax.grad(
+    lambda lam: jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), lam)[2])(1.0))
+"""
+
+
+def test_without_kernels_one_warning_and_right_answers():
+    done = run(WITHOUT_KERNELS)
+    assert done.stdout.split("\n")[0] == "[0.5 0.5 3. ] -1.0", done.stderr
+    assert done.stderr.count("computes in plain JAX") == 1
+    assert "pip install" in done.stderr
+
+
+BITS = """
+import hashlib, jax, jax.numpy as jnp, jaxtv, numpy as np
+x = jnp.asarray(np.random.default_rng(0).normal(size=(300, 200)), jnp.float32)
+y, pull = jax.vjp(lambda x: jaxtv.prox_tv_2d(jnp.sin(x), 0.3, num_sweeps=2), x)
+print(hashlib.sha256(np.asarray(y).tobytes() + np.asarray(pull(y)[0]).tobytes()).hexdigest())
+"""
+
+
+def test_answers_do_not_depend_on_the_number_of_threads():
+    """And a pool of one thread, on which the handler itself may run, does not hang."""
+    digests = [run(BITS, NPROC=threads) for threads in "125"]
+    assert all(d.returncode == 0 for d in digests), digests[0].stderr
+    assert len({d.stdout for d in digests}) == 1
+
+
+def test_importing_needs_only_jax_and_numpy():
+    code = "import sys, jaxtv; print('flax' in sys.modules)"
+    assert run(code).stdout.strip() == "False"
