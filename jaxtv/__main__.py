@@ -3,6 +3,7 @@
 
 import platform
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,13 @@ _X, _Y = [0.0, 0.0, 4.0], [0.5, 0.5, 3.0]
 _COTANGENT, _X_BAR, _LAM_BAR = [1.0, 2.0, 5.0], [1.5, 1.5, 5.0], -3.5
 
 
-def _backend(device: jax.Device) -> str:
+def _backend(device: Any) -> str:
     name = {"gpu": "cuda"}.get(device.platform, device.platform)
     return "compiled kernels" if name in _ffi.compiled_platforms else "plain JAX (slow)"
 
 
-def _self_check(device: jax.Device) -> bool:
-    x, cotangent = (jax.device_put(np.float32(v), device) for v in (_X, _COTANGENT))
+def _self_check(device: Any) -> bool:
+    x, cotangent = (jax.device_put(np.asarray(v, np.float32), device) for v in (_X, _COTANGENT))
     y, pullback = jax.vjp(jaxtv.prox_tv_1d, x, jnp.float32(1))
     x_bar, lam_bar = pullback(cotangent)
     pairs = ((y, _Y), (x_bar, _X_BAR), (lam_bar, _LAM_BAR))

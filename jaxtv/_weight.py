@@ -21,8 +21,13 @@ def lam_from_raw(raw: Array) -> Array:
     return jax.nn.softplus(raw)
 
 
-def apply_mode(mode: str, x: Array, prox: Array) -> Array:
-    """The layer's output: the prox (Eq. 3), or the input plus what the prox takes away (Eq. 4)."""
+def check_mode(mode: str) -> None:
+    """Refuses an unknown mode."""
     if mode not in MODES:
         raise ValueError(f"mode must be one of {MODES}, got {mode!r}.")
+
+
+def apply_mode(mode: str, x: Array, prox: Array) -> Array:
+    """The layer's output: the prox (Eq. 3), or the input plus what the prox takes away (Eq. 4)."""
+    check_mode(mode)
     return prox if mode == "smooth" else 2 * x - prox

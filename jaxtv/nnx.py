@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Total variation layers for Flax NNX. Inputs are channels last, ``[..., H, W, C]``.
+
+The layers, parameters and results are those of :mod:`jaxtv.linen`.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxtv import _weight
+from jaxtv._tv1d import prox_tv_1d
+from jaxtv._tvnd import prox_tv_2d
+
+try:
+    from flax import nnx
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "jaxtv.nnx needs Flax: pip install 'jaxtv[flax]'", name=error.name
+    ) from error
+
+
+class _TV(nnx.Module):
+    """What the layers share: the weight and the mode."""
+
+    def __init__(
+        self,
+        *,
+        mode: str = "smooth",
+        lam_init: float = 0.1,
+        num_channels: int | None = None,
+        learned: bool = True,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs | None = None,
+    ) -> None:
+        del rngs  # nothing is random; nnx.bridge passes it to every module
+        _weight.check_mode(mode)
+        self.mode = mode
+        self.lam_init = lam_init
+        self.learned = learned
+        if learned:
+            raw = _weight.raw_from_lam(lam_init)
+            shape = () if num_channels is None else (num_channels,)
+            self.lam_raw = nnx.Param(jnp.full(shape, raw, param_dtype))
+
+    @property
+    def lam(self) -> Array | float:
+        """The layer's weight."""
+        return _weight.lam_from_raw(self.lam_raw[...]) if self.learned else self.lam_init
+
+    def _filter(self, x: Array, prox: Array) -> Array:
+        return _weight.apply_mode(self.mode, x, prox)
+
+
+class TV1D(_TV):
+    """Total variation along the rows or columns of a feature map, see :class:`jaxtv.linen.TV1D`.
+
+    Args:
+      axis: ``-2`` smooths along each row (over W), ``-3`` along each column (over H).
+      mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
+      lam_init: initial weight, in the units of the input.
+      num_channels: one weight for each of so many channels instead of one for all.
+      learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
+        ``lam_init``.
+      param_dtype: type of the parameter.
+      rngs: not used.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxtv.nnx
+      >>> layer = jaxtv.nnx.TV1D(axis=-3, mode="sharp", num_channels=4)
+      >>> layer(jnp.ones((2, 8, 8, 4))).shape
+      (2, 8, 8, 4)
+    """
+
+    def __init__(self, *, axis: int = -2, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.axis = axis
+
+    def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
+        """Filters ``x`` with the layer's own weight, or with ``lam``."""
+        x = jnp.asarray(x)
+        lam = self.lam if lam is None else lam
+        return self._filter(x, prox_tv_1d(x, lam, axis=self.axis))
+
+
+class TV2D(_TV):
+    """Total variation of a feature map, see :class:`jaxtv.linen.TV2D`.
+
+    Args:
+      axes: the image axes.
+      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
+        :func:`jaxtv.prox_tv_2d`.
+      mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
+      lam_init: initial weight, in the units of the input.
+      num_channels: one weight for each of so many channels instead of one for all.
+      learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
+        ``lam_init``.
+      param_dtype: type of the parameter.
+      rngs: not used.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxtv.nnx
+      >>> layer = jaxtv.nnx.TV2D(lam_init=0.05)
+      >>> layer(jnp.ones((2, 8, 8, 4))).shape
+      (2, 8, 8, 4)
+    """
+
+    def __init__(
+        self, *, axes: tuple[int, int] = (-3, -2), num_sweeps: int | None = 4, **shared: Any
+    ) -> None:
+        super().__init__(**shared)
+        self.axes = axes
+        self.num_sweeps = num_sweeps
+
+    def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
+        """Filters ``x`` with the layer's own weight, or with ``lam``."""
+        x = jnp.asarray(x)
+        lam = self.lam if lam is None else lam
+        return self._filter(x, prox_tv_2d(x, lam, axes=self.axes, num_sweeps=self.num_sweeps))
