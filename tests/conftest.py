@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Under which settings do all tests run? Float64 on, no implicit promotion, four CPU devices."""
+
+import os
+
+# Before jax is imported.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+
+import hypothesis
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Set where the device code runs on an emulator: cases marked `large` are left out.
+SLOW_BACKEND = os.environ.get("JAXTV_TEST_SLOW_BACKEND", "0") not in {"", "0"}
+
+hypothesis.settings.register_profile(
+    "jaxtv",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=10 if SLOW_BACKEND else 60,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("jaxtv")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "large: above 20,000 elements or so, left out when slow")
+
+
+def pytest_collection_modifyitems(items):
+    if SLOW_BACKEND:
+        for item in items:
+            if item.get_closest_marker("large"):
+                item.add_marker(pytest.mark.skip(reason="large case on a slow backend"))
