@@ -62,7 +62,7 @@ def test() -> None:
     run("ruff", "check", "--quiet")
     run("clang-format", "--dry-run", "-Werror", *ours)
     run("pyright", "--pythonpath", str(BIN / "python"))
-    run("pytest", *sys.argv[2:])
+    run("pytest", "--numprocesses", "auto", *sys.argv[2:])
 
 
 TASKS = {"setup": lambda: None, "quickstart": quickstart, "test": test}
