@@ -20,27 +20,31 @@ struct Jump {
   int sign;  // +1 up, -1 down, 0 at an end of the line
   T weight;
 
-  JAXTV_HD double pull() const { return double(sign) * double(weight); }
+  JAXTV_HD T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
 };
 
-// The value of a run from a guess of it.
+// Sums over a run are sums of deviations from its first sample: they are bounded by the weights and
+// the range of the line, not by its offset, and the mean of a constant is that constant. They are
+// made in double, one sample after the other, so that every kernel rounds alike. Double samples
+// have no wider type: there the sum carries what each addition rounded off (D. Knuth, TAOCP 2,
+// 4.2.2, theorem B), so that nothing is lost on any length.
 template <typename T>
-JAXTV_HD double RunValueNear(double guess, Line<const T> x, int64_t first, int64_t last,
-                             Jump<T> left, Jump<T> right) {
-  double sum = right.pull() - left.pull();
-  for (int64_t k = first; k <= last; ++k) sum += double(x[k]) - guess;
-  return guess + sum / double(last - first + 1);
+JAXTV_HD double RunSum(Line<const T> v, int64_t first, int64_t last) {
+  double sum = 0.0, carry = 0.0;
+  for (int64_t k = first; k <= last; ++k) {
+    const double term = double(T(v[k] - v[first])), before = sum;
+    sum = before + term;
+    if (sizeof(T) < sizeof(double)) continue;
+    const double added = sum - before;
+    carry += (before - (sum - added)) + (term - added);
+  }
+  return sum + carry;
 }
 
-// Float samples are exact to 29 bits more in a double sum. Double samples have no wider type, but
-// deviations from the value itself have partial sums bounded by the weights instead of by n |x|, so
-// a second sum loses nothing on any length.
 template <typename T>
-JAXTV_HD double RunValue(Line<const T> x, int64_t first, int64_t last, Jump<T> left,
-                         Jump<T> right) {
-  const double value = RunValueNear(double(x[first]), x, first, last, left, right);
-  if (sizeof(T) < sizeof(double)) return value;
-  return RunValueNear(value, x, first, last, left, right);
+JAXTV_HD T RunValue(Line<const T> x, int64_t first, int64_t last, Jump<T> left, Jump<T> right) {
+  const T sum = T(RunSum(x, first, last)) + (right.pull() - left.pull());
+  return x[first] + sum / T(last - first + 1);
 }
 
 // Writes the runs of a line from left to right.
@@ -49,9 +53,13 @@ class RunWriter {
  public:
   JAXTV_HD RunWriter(Line<const T> x, Line<T> y) : x_(x), y_(y) {}
 
+  // For a line whose runs before the jump `left` are written, the last one with value `previous`.
+  JAXTV_HD RunWriter(Line<const T> x, Line<T> y, Jump<T> left, T previous)
+      : x_(x), y_(y), left_(left), previous_(previous) {}
+
   // Writes [first, last]; `right` is the jump after it. `first` follows the previous run.
   JAXTV_HD void Write(int64_t first, int64_t last, Jump<T> right) {
-    T value = T(RunValue(x_, first, last, left_, right));
+    T value = RunValue(x_, first, last, left_, right);
     // A jump that rounding closed or inverted is no jump: the two runs tie.
     if (left_.sign < 0 && value > previous_) value = previous_;
     if (left_.sign > 0 && value < previous_) value = previous_;
@@ -76,10 +84,10 @@ JAXTV_HD void RunMeanLine(Line<const T> y, Line<const T> v, int64_t n, Line<T> m
   int64_t first = 0;
   while (first < n) {
     const T level = y[first];
-    double sum = level == level ? double(v[first]) : double(level);
     int64_t end = first + 1;
-    for (; end < n && y[end] == level; ++end) sum += double(v[end]);
-    const T value = T(sum / double(end - first));
+    while (end < n && y[end] == level) ++end;
+    T value = v[first] + T(RunSum(v, first, end - 1)) / T(end - first);
+    if (level != level) value = level;
     for (; first < end; ++first) mean[first] = value;
   }
 }

@@ -59,48 +59,86 @@ JAXTV_HD LineSummary<T> Summarize(Line<const T> x, Line<const T> lam, int64_t n)
   return s;
 }
 
-// Finds the runs of the line from its start. False if the budget ran out; then the runs before
-// `*start` are written.
+// Walks from the start k0 of a run to its end and returns it: its last sample and the sign of the
+// jump there, 0 at the end of the line. `left` is the jump before k0. Adds to `steps` the number of
+// samples looked at.
+struct RunEnd {
+  int64_t last;
+  int jump;
+};
+template <typename T>
+JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
+                        int64_t* steps) {
+  const T carried = -left.pull();
+  int64_t k_low = k0, k_high = k0;
+  T path_low = w(k0), path_high = -w(k0);
+  T low = carried + x[k0] - w(k0), high = carried + x[k0] + w(k0);
+  for (int64_t k = k0 + 1; k < n; ++k) {
+    const T next_w = w(k);
+    path_low += x[k] - low;
+    path_high += x[k] - high;
+    const int jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
+    if (jump != 0) {
+      *steps += k - k0 + 1;
+      return {jump < 0 ? k_low : k_high, jump};
+    }
+    const T inverse = T(1) / T(k - k0 + 1);
+    if (path_low >= next_w) {
+      low += (path_low - next_w) * inverse;
+      path_low = next_w;
+      k_low = k;
+    }
+    if (path_high <= -next_w) {
+      high += (path_high + next_w) * inverse;
+      path_high = -next_w;
+      k_high = k;
+    }
+  }
+  return {n - 1, 0};
+}
+
+// Finds the runs of the line from its start. False if the budget of steps ran out at a jump; then
+// the runs before `*start` are written.
 template <typename T>
 JAXTV_HD bool WalkRuns(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t budget,
                        RunWriter<T>& writer, int64_t* start) {
-  int64_t k0 = 0;
-  while (budget > 0) {
-    const T carried = T(-writer.left().pull());
-    int64_t k = k0, k_low = k0, k_high = k0;
-    T path_low = w(k0), path_high = -w(k0);
-    T low = x[k0] + carried - w(k0), high = x[k0] + carried + w(k0);
-    int jump = 0;
-    while (k < n - 1 && --budget > 0) {
-      const T next_w = w(k + 1);
-      path_low += x[k + 1] - low;
-      path_high += x[k + 1] - high;
-      jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
-      if (jump != 0) break;
-      ++k;
-      const T length = T(k - k0 + 1);
-      if (path_low >= next_w) {
-        low += (path_low - next_w) / length;
-        path_low = next_w;
-        k_low = k;
-      }
-      if (path_high <= -next_w) {
-        high += (path_high + next_w) / length;
-        path_high = -next_w;
-        k_high = k;
-      }
-    }
-    if (jump == 0 && k == n - 1) {
-      writer.Write(k0, n - 1, {0, T(0)});
-      return true;
-    }
-    if (jump == 0) break;
-    const int64_t last = jump < 0 ? k_low : k_high;
-    writer.Write(k0, last, {jump, w(last)});
-    k0 = last + 1;
+  int64_t steps = 0;
+  for (*start = 0; steps <= budget;) {
+    const RunEnd end = WalkRun(x, w, n, *start, writer.left(), &steps);
+    writer.Write(*start, end.last, {end.jump, w(end.last)});
+    if (end.jump == 0) return true;
+    *start = end.last + 1;
   }
-  *start = k0;
   return false;
+}
+
+// Writes the prox of a line that needs no solving; false if it needs it.
+template <typename T>
+JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64_t n, Line<T> y) {
+  if (!summary.valid) {
+    for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
+    return true;
+  }
+  if (summary.weighted && summary.range != T(0)) return false;
+  for (int64_t k = 0; k < n; ++k) y[k] = x[k];  // bit for bit, signed zeros included
+  return true;
+}
+
+// |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.
+template <typename T>
+JAXTV_HD EdgeWeights<T> CappedWeights(const LineSummary<T>& summary, Line<const T> lam, int64_t n) {
+  return {lam, T(n) * summary.range, n - 1};
+}
+
+// Steps that a line of n samples may take.
+JAXTV_HD constexpr int64_t StepBudget(int64_t n) { return 6 * n + 64; }
+
+// The prox of a line that needs solving.
+template <typename T>
+JAXTV_HD void SolveLine(Line<const T> x, EdgeWeights<T> w, int64_t n, Line<T> y) {
+  RunWriter<T> writer(x, y);
+  int64_t start = 0;
+  if (!WalkRuns(x, w, n, StepBudget(n), writer, &start)) DivideRuns(x, w, start, n, y, writer);
 }
 
 // The prox of one line. `lam` has stride 0 (one weight) or one weight for each of the n - 1 edges.
@@ -108,22 +146,7 @@ template <typename T>
 JAXTV_HD void ProxLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y) {
   if (n == 0) return;
   const LineSummary<T> summary = Summarize(x, lam, n);
-  if (!summary.valid) {
-    for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
-    return;
-  }
-  if (!summary.weighted || summary.range == T(0)) {  // bit for bit, signed zeros included
-    for (int64_t k = 0; k < n; ++k) y[k] = x[k];
-    return;
-  }
-  // |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.
-  const EdgeWeights<T> w{lam, T(n) * summary.range, n - 1};
-  RunWriter<T> writer(x, y);
-  int64_t start = 0;
-  constexpr int64_t kStepsPerSample = 6;
-  if (!WalkRuns(x, w, n, kStepsPerSample * n + 64, writer, &start)) {
-    DivideRuns(x, w, start, n, y, writer);
-  }
+  if (!WriteTrivial(summary, x, n, y)) SolveLine(x, CappedWeights(summary, lam, n), n, y);
 }
 
 }  // namespace jaxtv

@@ -67,16 +67,23 @@ JAXTV_HD Segment<T> Find(EdgeWeights<T> w, Line<T> y, int64_t first, int64_t n, 
   return {first, last, left, {sign, w(last)}};
 }
 
+// The mean of the solution over a segment. In double: the clamped sum must end at 0 with it.
+template <typename T>
+JAXTV_HD double Level(Line<const T> x, const Segment<T>& s) {
+  const double pull = double(s.right.pull()) - double(s.left.pull());
+  return double(x[s.first]) + (RunSum(x, s.first, s.last) + pull) / double(s.last - s.first + 1);
+}
+
 // Step 2, left to right: the side of each sample where its own clamped sum decides it, else 0.
 template <typename T>
 JAXTV_HD void DecideSides(Line<const T> x, EdgeWeights<T> w, const Segment<T>& s, Line<T> y) {
-  const double level = RunValue(x, s.first, s.last, s.left, s.right);
-  double m = s.left.pull();
+  const double level = Level(x, s);
+  double m = double(s.left.pull());
   for (int64_t k = s.first; k <= s.last; ++k) {
     m += level - double(x[k]);
     double bound = double(w(k));
     if (k == s.last) {
-      m -= s.right.pull();
+      m -= double(s.right.pull());
       bound = 0.0;
     }
     const int side = m < -bound ? 1 : m > bound ? -1 : 0;

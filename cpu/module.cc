@@ -2,4 +2,7 @@
 // The Python module jaxtv._cpu.
 #include "ffi/registry.h"
 
-NB_MODULE(_cpu, module) { jaxtv::DefineModule(module, jaxtv::Tv1dHandlers()); }
+NB_MODULE(_cpu, module) {
+  jaxtv::DefineModule(
+      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::TvndHandlers()});
+}

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // CPU handlers of the TV prox and of the run mean of every line along an axis.
-#include "core/tv1d.h"
-
 #include <algorithm>
 
-#include "core/run.h"
 #include "cpu/parallel.h"
+#include "cpu/tv1d_lines.h"
+#include "cpu/tv1d_long.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -14,6 +13,9 @@ namespace {
 
 // Samples per block: enough work (about 0.1 ms) that handing it to a thread pays.
 constexpr int64_t kBlock = 8192;
+
+// So many lines keep all threads busy, one on each.
+constexpr int64_t kManyLines = 8;
 
 int64_t LinesPerBlock(const Lines& lines) {
   return std::max<int64_t>(1, kBlock / std::max<int64_t>(1, lines.length));
@@ -34,10 +36,12 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
     const T* xs = static_cast<const T*>(x.untyped_data());
     const T* ws = static_cast<const T*>(lam.untyped_data());
     T* ys = static_cast<T*>(y->untyped_data());
+    if (lines->length > kLongLine && lines->count() < kManyLines) {
+      ProxLongLines(pool, *lines, *weights, xs, ws, ys, 0, lines->count());
+      return ffi::Error::Success();
+    }
     ParallelFor(pool, lines->count(), LinesPerBlock(*lines), [&](int64_t begin, int64_t end) {
-      for (int64_t l = begin; l < end; ++l) {
-        ProxLine(lines->At(xs, l), weights->At(ws, l), lines->length, lines->At(ys, l));
-      }
+      ProxLines(*lines, *weights, xs, ws, ys, begin, end);
     });
     return ffi::Error::Success();
   });
@@ -56,11 +60,12 @@ ffi::Error RunMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
     const T* ys = static_cast<const T*>(y.untyped_data());
     const T* vs = static_cast<const T*>(v.untyped_data());
     T* ms = static_cast<T*>(mean->untyped_data());
-    ParallelFor(pool, lines->count(), LinesPerBlock(*lines), [&](int64_t begin, int64_t end) {
-      for (int64_t l = begin; l < end; ++l) {
-        RunMeanLine(lines->At(ys, l), lines->At(vs, l), lines->length, lines->At(ms, l));
-      }
-    });
+    if (lines->length > kLongLine) {
+      RunMeanLongLines(pool, *lines, ys, vs, ms);
+      return ffi::Error::Success();
+    }
+    ParallelFor(pool, lines->count(), LinesPerBlock(*lines),
+                [&](int64_t begin, int64_t end) { RunMeanLines(*lines, ys, vs, ms, begin, end); });
     return ffi::Error::Success();
   });
 } catch (const std::exception& e) {

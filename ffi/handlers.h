@@ -16,6 +16,12 @@ using Handlers = std::vector<std::pair<const char*, XLA_FFI_Handler*>>;
 // Of the TV prox and the run mean along an axis, core/tv1d.h and core/run.h.
 Handlers Tv1dHandlers();
 
+// Of the TV prox by projected Newton steps, core/tv1d_newton.h.
+Handlers Tv1dNewtonHandlers();
+
+// Of the TV prox of images and of the mean over their components, cpu/tvnd.h.
+Handlers TvndHandlers();
+
 // What a handler returns for an exception: none crosses the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {
   return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());

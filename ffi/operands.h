@@ -87,6 +87,25 @@ inline ffi::Error CheckLike(ffi::AnyBuffer x, ffi::AnyBuffer other, const char* 
   return ffi::Error::Success();
 }
 
+// The operands of a TV prox that fit each other: lines of x, with weights lam, and a result like x.
+struct ProxLayout {
+  Lines lines;
+  WeightLayout weights;
+
+  static ffi::ErrorOr<ProxLayout> Of(ffi::AnyBuffer x, ffi::AnyBuffer lam, ffi::AnyBuffer y,
+                                     int64_t axis) {
+    const auto lines = LinesAlong(x.dimensions(), axis);
+    if (lines.has_error()) return ffi::Unexpected(lines.error());
+    const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
+    if (weights.has_error()) return ffi::Unexpected(weights.error());
+    if (lam.element_type() != x.element_type()) {
+      return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x"));
+    }
+    if (auto error = CheckLike(x, y, "the result"); error.failure()) return ffi::Unexpected(error);
+    return ProxLayout{*lines, *weights};
+  }
+};
+
 // Calls run(T{}) with the C++ type of a buffer's elements.
 template <typename Run>
 ffi::Error DispatchFloat(ffi::DataType type, const Run& run) {

@@ -5,6 +5,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -12,11 +13,13 @@
 
 namespace jaxtv {
 
-inline void DefineModule(nanobind::module_& module, const Handlers& handlers) {
+inline void DefineModule(nanobind::module_& module, std::initializer_list<Handlers> groups) {
   module.attr("ffi_api_version") = nanobind::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR);
   nanobind::dict targets;
-  for (const auto& [name, handler] : handlers) {
-    targets[name] = nanobind::capsule(reinterpret_cast<void*>(handler));
+  for (const Handlers& handlers : groups) {
+    for (const auto& [name, handler] : handlers) {
+      targets[name] = nanobind::capsule(reinterpret_cast<void*>(handler));
+    }
   }
   module.attr("targets") = targets;
 }

@@ -4,12 +4,13 @@
 from importlib.metadata import version as _version
 
 from jaxtv._ffi import FFI_TARGETS, compiled_platforms
-from jaxtv._tv1d import lambda_max, prox_tv_1d
+from jaxtv._tv1d import LineInfo, lambda_max, prox_tv_1d
 from jaxtv._tvnd import ProxInfo, prox_tv, prox_tv_2d, total_variation
 
 __version__ = _version("jaxtv")
 __all__ = [
     "FFI_TARGETS",
+    "LineInfo",
     "ProxInfo",
     "compiled_platforms",
     "lambda_max",

@@ -41,8 +41,8 @@ def _load(name: str) -> types.ModuleType | None:
         return None
 
 
-def _register() -> tuple[frozenset[str], tuple[str, ...]]:
-    compiled, targets = set(), set()
+def _register() -> dict[str, types.ModuleType]:
+    modules = {}
     for platform, name in _MODULES.items():
         module = _load(name)
         if module is None:
@@ -53,9 +53,8 @@ def _register() -> tuple[frozenset[str], tuple[str, ...]]:
                 target, handler, platform={"cuda": "CUDA"}.get(platform, platform)
             )
             jax.ffi.register_ffi_target_as_batch_partitionable(target)
-        compiled.add(platform)
-        targets |= module.targets.keys()
-    if "cpu" not in compiled:
+        modules[platform] = module
+    if "cpu" not in modules:
         warnings.warn(
             "jaxtv was installed without its compiled CPU module and computes in plain JAX, which "
             "is much slower. To build it: pip install --force-reinstall --no-deps jaxtv (in a "
@@ -63,8 +62,27 @@ def _register() -> tuple[frozenset[str], tuple[str, ...]]:
             RuntimeWarning,
             stacklevel=2,
         )
-    return frozenset(compiled), tuple(sorted(targets))
+    return modules
 
 
-compiled_platforms, FFI_TARGETS = _register()
-"""The platforms, of "cpu" and "cuda", that have compiled kernels; the names of all kernels."""
+_modules = _register()
+
+compiled_platforms = frozenset(_modules)
+"""The platforms, of "cpu" and "cuda", that have compiled kernels."""
+
+FFI_TARGETS = tuple(sorted({target for module in _modules.values() for target in module.targets}))
+"""The names of all kernels, for `jax.export.DisabledSafetyCheck.custom_call`."""
+
+
+def platforms_of(target: str) -> list[str]:
+    """The platforms that have a compiled kernel of this name."""
+    return [platform for platform, module in _modules.items() if target in module.targets]
+
+
+def scratch_of(target: str, platform: str) -> tuple[int, int] | None:
+    """The work space that a kernel wants as a last result, if any.
+
+    Returns:
+      Its bytes per sample, and the length of the longest line that needs none.
+    """
+    return getattr(_modules[platform], "scratch", {}).get(target)

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Operators on every line of an array along one axis, as JAX primitives.
+"""Operators on every line of an array along one axis.
 
-All of JAX's machinery that they need is in this file: the choice of a kernel per platform,
-batching, sharding. What they compute is in `core/` (compiled) and `_reference.py` (plain JAX). An
-operand is never transposed or reshaped: the axis is an attribute that the kernel reads.
+What they compute is in `core/` (compiled) and `_reference.py` (plain JAX).
 """
 
-import functools
-import itertools
-from collections.abc import Callable, Sequence
-
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.extend.core import Primitive
-from jax.extend.mlir import ir
-from jax.interpreters import ad, batching, mlir
 
-from jaxtv import _ffi, _reference
+from jaxtv import _primitive, _reference, _reference_newton
+
+NEWTON_STEPS = 100
+"""Where Newton's method leaves a line to the direct one, unless the caller says otherwise."""
 
 
 def prox(x: Array, lam: Array, *, axis: int) -> Array:
@@ -29,124 +22,79 @@ def prox(x: Array, lam: Array, *, axis: int) -> Array:
         less than that of `x`.
       axis: not negative.
     """
-    return _prox_p.bind(*match_manual_axes(x, lam), axis=axis)
+    return _primitive.bind(_prox_p, x, lam, axis=axis)[0]
+
+
+def newton(
+    x: Array,
+    lam: Array,
+    *,
+    axis: int,
+    max_steps: int = NEWTON_STEPS,
+    halving: bool = False,
+) -> tuple[Array, Array]:
+    """The same prox by projected Newton steps on the dual, and the steps that each line took.
+
+    Args:
+      x: as for `prox`.
+      lam: as for `prox`.
+      axis: as for `prox`.
+      max_steps: a line that needs more is solved by the direct method.
+      halving: search the step size among 1, 1/2, 1/4, ... side by side, not by backtracking.
+
+    Returns:
+      The prox, and int32 steps with size 1 along `axis`.
+    """
+    y, steps = _primitive.bind(_newton_p, x, lam, axis=axis, max_steps=max_steps, halving=halving)
+    return y, steps
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     """The mean of `v` over each maximal run of equal `y` along `axis`; self-adjoint in `v`."""
-    return _run_mean_p.bind(*match_manual_axes(y, v), axis=axis)
+    return _primitive.bind(_run_mean_p, y, v, axis=axis)[0]
 
 
-def match_manual_axes(*operands: Array) -> list[Array]:
-    """Inside `shard_map`, lets all operands vary over the mesh axes over which any of them does.
-
-    jnp functions do this by themselves; binding a primitive does not.
-    """
-
-    def varying(x: Array) -> frozenset[str]:
-        aval = jax.typeof(x)
-        aval = getattr(aval, "manual_axis_type", aval)
-        return frozenset(getattr(aval, "varying", None) or getattr(aval, "vma", None) or ())
-
-    axes = [varying(x) for x in operands]
-    union = frozenset().union(*axes)
-    return [
-        x if a == union else lax.pcast(x, tuple(sorted(union - a)), to="varying")
-        for x, a in zip(operands, axes, strict=True)
-    ]
+def jacobian(y: Array, lam: Array, v: Array, *, axis: int) -> Array:
+    """P v, the derivative of the prox `y` towards v: an edge without weight ties nothing."""
+    if lam.shape[axis] == 1:
+        return jnp.where(lam == 0, v, run_mean(y, v, axis=axis))
+    cut = (jnp.diff(y, axis=axis) != 0) | (lam == 0)
+    starts = jnp.concatenate([jnp.ones_like(lax.slice_in_dim(y, 0, 1, axis=axis), bool), cut], axis)
+    odd = (jnp.cumsum(starts, axis=axis) % 2).astype(y.dtype)  # tells a run from the next
+    return run_mean(jnp.where(jnp.isnan(y), y, odd), v, axis=axis)
 
 
-def _sharding_rule(axis: int, shapes: Sequence[Sequence[int]]) -> ir.Attribute | None:
-    """Shardy's rule for operands and one result that share the dimensions before `axis`.
-
-    Each of those is a factor that may be sharded; every other dimension is a factor of its own that
-    must be whole on each device.
-    """
-    if axis == 0 or not all(isinstance(size, int) for shape in shapes for size in shape):
-        return None  # nothing to shard, or symbolic sizes (export)
-    names = itertools.chain("ijklmnopqrstuvwxyz", (f"z_{k}" for k in itertools.count(1)))
-    batch = [next(names) for _ in range(axis)]
-    sizes = dict(zip(batch, shapes[0], strict=False))
-    rows, whole = [], []
-    for shape in shapes:
-        own = [next(names) for _ in shape[axis:]]
-        sizes |= zip(own, shape[axis:], strict=True)
-        whole += own
-        rows.append("[" + ", ".join(batch + own) + "]")
-    factors = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    return ir.Attribute.parse(
-        f"#sdy.op_sharding_rule<({', '.join(rows[:-1])})->({rows[-1]}) "
-        f"{{{factors}}} need_replication={{{', '.join(whole)}}}>"
-    )
+def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
+    """The tangent `dx - D^T (sign(D y) * dlam)` of what the prox `y` is a mean of."""
+    ends = [(1, 1) if d == axis else (0, 0) for d in range(y.ndim)]
+    return dx + jnp.diff(jnp.pad(jnp.sign(jnp.diff(y, axis=axis)) * dlam, ends), axis=axis)
 
 
-def _lower_to(target: str, primitive: Primitive) -> Callable:
-    """A lowering rule: the FFI target, partitioned along the dimensions before the axis."""
-
-    def rule(ctx, *operands, axis: int):
-        if getattr(ctx.module_context.axis_context, "num_devices", None) == 1:
-            return jax.ffi.ffi_lowering(target)(ctx, *operands, axis=axis)
-        shapes = [aval.shape for aval in (*ctx.avals_in, *ctx.avals_out)]
-        batch = shapes[-1][:axis]
-        if any(shape[:axis] != batch for shape in shapes):
-            # Partitioning would cut these dimensions also in an operand that broadcasts.
-            def spread(*args: Array) -> Array:
-                full = [jnp.broadcast_to(x, (*batch, *x.shape[axis:])) for x in args]
-                return primitive.bind(*full, axis=axis)
-
-            return mlir.lower_fun(spread, multiple_results=False)(ctx, *operands)
-        batch_dims = ir.DictAttr.get({"num_batch_dims": ir.StringAttr.get(str(axis))})
-        attributes: dict[str, ir.Attribute] = {"mhlo.frontend_attributes": batch_dims}
-        if (sharding := _sharding_rule(axis, shapes)) is not None:
-            attributes["sdy.sharding_rule"] = sharding
-        return jax.ffi.ffi_lowering(target, extra_attributes=attributes)(ctx, *operands, axis=axis)
-
-    return rule
+# In forward mode, as derived in _tv1d.py: dy = P (dx - D^T (s * dlam)).
+def _prox_jvp(results: list[Array], operands, tangents, *, axis: int, **_) -> Array:
+    (_, lam), (dx, dlam) = operands, tangents
+    y, lam = lax.stop_gradient((results[0], lam))
+    return jacobian(y, lam, shifted(y, dx, dlam, axis=axis), axis=axis)
 
 
-def _line_primitive(name: str, reference: Callable, full_operands: Sequence[int]) -> Primitive:
-    """A primitive with one result, of the shape and dtype of its first operand.
-
-    Args:
-      name: of the primitive and of its FFI target.
-      reference: the same in plain JAX, for platforms without a compiled kernel.
-      full_operands: the operands that have the shape of the result; others may broadcast.
-    """
-    primitive = Primitive(name)
-
-    @functools.cache
-    def compiled(axis: int):
-        return jax.jit(functools.partial(primitive.bind, axis=axis))
-
-    def batch(args: Sequence[Array], dims: Sequence[int | None], *, axis: int):
-        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
-        moved = []
-        for k, (x, d) in enumerate(zip(args, dims, strict=True)):
-            if d is not None:
-                moved.append(jnp.moveaxis(x, d, 0))
-            else:
-                moved.append(jnp.broadcast_to(x, (size if k in full_operands else 1, *x.shape)))
-        return primitive.bind(*moved, axis=axis + 1), 0
-
-    primitive.def_impl(lambda *args, axis: compiled(axis)(*args))
-    primitive.def_abstract_eval(lambda x, *_, axis: x)
-    batching.primitive_batchers[primitive] = batch
-    mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=False))
-    for platform in _ffi.compiled_platforms:
-        mlir.register_lowering(primitive, _lower_to(name, primitive), platform=platform)
-    return primitive
-
-
-_prox_p = _line_primitive("jaxtv_prox_tv1d", _reference.prox, full_operands=(0,))
-_run_mean_p = _line_primitive("jaxtv_run_mean", _reference.run_mean, full_operands=(0, 1))
-
-
-# The run mean is linear and self-adjoint in v; in y it is locally constant.
-def _run_mean_transpose(cotangent, y, v, *, axis: int):
-    if isinstance(cotangent, ad.Zero):
-        return None, ad.Zero(v.aval)
-    return None, run_mean(y, cotangent, axis=axis)
-
-
-ad.defjvp(_run_mean_p, None, lambda dv, y, v, *, axis: run_mean(y, dv, axis=axis))
-ad.primitive_transposes[_run_mean_p] = _run_mean_transpose
+_prox_p = _primitive.make(
+    "jaxtv_prox_tv1d",
+    lambda x, lam, *, axis: [_reference.prox(x, lam, axis=axis)],
+    results=lambda x, axis: [x],
+    full_operands=(0,),
+)
+_newton_p = _primitive.make(
+    "jaxtv_prox_tv1d_newton",
+    _reference_newton.newton,
+    results=lambda x, axis, **_: [x, _primitive.reduced(x, (axis,), jnp.int32)],
+    full_operands=(0,),
+)
+_run_mean_p = _primitive.make(
+    "jaxtv_run_mean",
+    lambda y, v, *, axis: [_reference.run_mean(y, v, axis=axis)],
+    results=lambda y, axis: [y],
+    full_operands=(0, 1),
+)
+_primitive.self_adjoint(_run_mean_p)
+_primitive.differentiable(_prox_p, _prox_jvp)
+_primitive.differentiable(_newton_p, _prox_jvp)

@@ -12,22 +12,24 @@ from jax import Array, lax
 
 def prox(x: Array, lam: Array, *, axis: int) -> Array:
     """See `jaxtv._lines.prox`."""
+    lines, weights, valid = canonical(x, lam, axis)
+    return jnp.moveaxis(jnp.where(valid, solve(lines, weights), jnp.nan), -1, axis)
+
+
+def canonical(x: Array, lam: Array, axis: int) -> tuple[Array, Array, Array]:
+    """Finite lines [..., n] with weights [..., n - 1], and whether they are the given ones."""
     n = x.shape[axis]
-    edges = max(n - 1, 0)
     lines = jnp.moveaxis(x, axis, -1)
     weights = jnp.moveaxis(lam, axis, -1)
-    weights = jnp.broadcast_to(weights, (*lines.shape[:-1], edges))
     valid = jnp.isfinite(lines).all(-1, keepdims=True)
-    valid &= (jnp.moveaxis(lam, axis, -1) >= 0).all(-1, keepdims=True) | (n < 2)
-    if n < 2:
-        y = lines
-    else:
-        safe = jnp.where(valid, lines, 0)
-        # The dual never exceeds n/2 times the range: larger (also infinite) weights change nothing.
-        cap = n * (safe.max(-1, keepdims=True) - safe.min(-1, keepdims=True))
-        capped = jnp.minimum(jnp.where(weights >= 0, weights, 0), cap)
-        y = jnp.where((capped == 0).all(-1, keepdims=True), safe, _solve(safe, capped))
-    return jnp.moveaxis(jnp.where(valid, y, jnp.nan), -1, axis)
+    valid &= (weights >= 0).all(-1, keepdims=True) | (n < 2)
+    if n == 0:
+        return lines, lines, valid
+    lines = jnp.where(valid, lines, 0)
+    weights = jnp.broadcast_to(weights, (*lines.shape[:-1], n - 1))
+    # The dual never exceeds n/2 times the range: larger (also infinite) weights change nothing.
+    cap = n * (lines.max(-1, keepdims=True) - lines.min(-1, keepdims=True))
+    return lines, jnp.minimum(jnp.where(weights >= 0, weights, 0), cap), valid
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
@@ -38,23 +40,29 @@ def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     return jnp.moveaxis(mean, -1, axis)
 
 
-def _solve(x: Array, w: Array) -> Array:
-    """Prox of finite lines `x` [..., n] with weights `w` [..., n - 1] >= 0, n >= 2."""
-
-    def level(jump: Array) -> Array:
-        pull = jump * w
-        pad = jnp.zeros_like(x[..., :1])
-        x_pulled = x + jnp.concatenate([pull, pad], -1) - jnp.concatenate([pad, pull], -1)
-        return _segment_mean(x_pulled, _starts(jump))
+def solve(x: Array, w: Array) -> Array:
+    """Prox of finite lines `x` [..., n] with weights `w` [..., n - 1] >= 0."""
+    if x.shape[-1] < 2:
+        return x
 
     def split(state):
         jump, _ = state
-        above = _above(x, w, jump, level(jump))
+        above = _above(x, w, jump, run_values(x, w, jump))
         found = above[..., 1:].astype(jump.dtype) - above[..., :-1].astype(jump.dtype)
         return jnp.where(jump == 0, found, jump), ((jump == 0) & (found != 0)).any()
 
     jump, _ = lax.while_loop(lambda state: state[1], split, (jnp.zeros_like(w), jnp.array(True)))
-    return level(jump)
+    return run_values(x, w, jump)
+
+
+def run_values(x: Array, w: Array, jump: Array) -> Array:
+    """The value of each run (core/run.h) between edges where `jump` is not 0, at every sample."""
+    pull = jump * w
+    pad = jnp.zeros_like(x[..., :1])
+    x_pulled = x + jnp.concatenate([pull, pad], -1) - jnp.concatenate([pad, pull], -1)
+    values = _segment_mean(x_pulled, _starts(jump))
+    # Without a weight, x bit for bit.
+    return jnp.where((w == 0).all(-1, keepdims=True), x, values)
 
 
 def _starts(jump: Array) -> Array:

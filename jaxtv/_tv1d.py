@@ -2,17 +2,61 @@
 """One-dimensional total variation: the prox of every line along an axis, and its derivative."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _arguments, _lines
+from jaxtv import _arguments, _lines, _primitive
+
+METHODS = ("direct", "newton")
 
 
-def prox_tv_1d(x: ArrayLike, lam: ArrayLike, *, axis: int = -1) -> Array:
+class LineInfo(NamedTuple):
+    """How a line's prox was found. Each field has the shape of ``x`` without ``axis``.
+
+    Attributes:
+      iterations: int32; the Newton steps made, at most 100: the direct method solves a line that
+        needs more. 0 for a line with nothing to solve, and for ``method="direct"``, which does not
+        iterate.
+    """
+
+    iterations: Array
+
+
+@overload
+def prox_tv_1d(
+    x: ArrayLike,
+    lam: ArrayLike,
+    *,
+    axis: int = -1,
+    method: str = "direct",
+    return_info: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def prox_tv_1d(
+    x: ArrayLike,
+    lam: ArrayLike,
+    *,
+    axis: int = -1,
+    method: str = "direct",
+    return_info: Literal[True],
+) -> tuple[Array, LineInfo]: ...
+
+
+def prox_tv_1d(
+    x: ArrayLike,
+    lam: ArrayLike,
+    *,
+    axis: int = -1,
+    method: str = "direct",
+    return_info: bool = False,
+) -> Array | tuple[Array, LineInfo]:
     r"""Proximity operator of one-dimensional total variation.
 
     .. math::
@@ -27,15 +71,19 @@ def prox_tv_1d(x: ArrayLike, lam: ArrayLike, *, axis: int = -1) -> Array:
         channel, one per line; along ``axis`` it has size 1, or ``n - 1`` for a weight on each pair
         of neighbours. Traced: a new value does not recompile.
       axis: the axis along which variation is measured.
+      method: ``"direct"`` walks along a line once and is the faster. ``"newton"`` is the method of
+        the paper, projected Newton steps on the dual. Both give the same answer to rounding.
+      return_info: also return a :class:`LineInfo`.
 
     Returns:
-      Array of the shape and dtype of ``x``. ``lam = 0`` gives ``x``; ``lam`` of at least
-      :func:`jaxtv.lambda_max`, also infinity, gives the mean of the line. A line with a non-finite
-      sample or with a negative or NaN weight is all NaN; no other line changes.
+      Array of the shape and dtype of ``x``, or the pair of it and a :class:`LineInfo`. ``lam = 0``
+      gives ``x``; ``lam`` of at least :func:`jaxtv.lambda_max`, also infinity, gives the mean of
+      the line. A line with a non-finite sample or with a negative or NaN weight is all NaN; no
+      other line changes.
 
     Raises:
       TypeError: if ``x`` is not of a floating type.
-      ValueError: if ``axis`` is out of range or ``lam`` does not broadcast.
+      ValueError: if ``axis`` is out of range, ``lam`` does not broadcast or ``method`` is unknown.
 
     Differentiable in ``x`` and ``lam``, in reverse mode, by implicit differentiation. Where the
     result is constant along a line, its derivative in ``lam`` is 0.
@@ -47,24 +95,44 @@ def prox_tv_1d(x: ArrayLike, lam: ArrayLike, *, axis: int = -1) -> Array:
 
     References:
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022,
-      Eq. (1) and (8). Condat, "A Direct Algorithm for 1-D Total Variation Denoising", IEEE Signal
-      Processing Letters 2013.
+      Eq. (1), (6), (7) and (8). Condat, "A Direct Algorithm for 1-D Total Variation Denoising",
+      IEEE Signal Processing Letters 2013.
     """
-    return _prox_tv_1d(x, lam, axis)
+    check_method(method)
+    y, info = checked(x, lam, axis, method, solve)
+    return (y, info) if return_info else y
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _prox_tv_1d(x: ArrayLike, lam: ArrayLike, axis: int) -> Array:
+def check_method(method: str) -> None:
+    """Refuses an unknown method."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def checked(
+    x: ArrayLike, lam: ArrayLike, axis: int, method: str, rule: Callable
+) -> tuple[Array, LineInfo]:
+    """The prox of checked and converted arguments, with the derivative that `rule` has."""
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
     lam = _arguments.weights(lam, x, axis)
-    return prox(x.astype(lam.dtype), lam, axis).astype(x.dtype)
+    y, iterations = rule(x.astype(lam.dtype), lam, axis, method)
+    return y.astype(x.dtype), LineInfo(iterations.squeeze(axis))
 
 
-def prox(x: Array, lam: Array, axis: int) -> Array:
-    """`_lines.prox` with its derivative, on operands that fit it."""
-    x, lam = _lines.match_manual_axes(x, lam)
-    return _prox(x, lam, axis, WeightSpec.of(lam))
+def solve(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
+    """The prox with its derivative, and the iterations that each line took, size 1 along `axis`."""
+    x, lam = _primitive.match_manual_axes(x, lam)
+    return _prox(x, lam, axis, method, WeightSpec.of(lam))
+
+
+def solve_raw(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
+    """`solve` without a derivative."""
+    if method == "newton":
+        return _lines.newton(x, lam, axis=axis)
+    iterations = jnp.zeros_like(x.sum(axis, keepdims=True), jnp.int32)
+    return _lines.prox(x, lam, axis=axis), iterations
 
 
 class WeightSpec(NamedTuple):
@@ -102,20 +170,21 @@ class WeightSpec(NamedTuple):
 #
 # This is Eq. (8)-(9) of the CVPR paper: their L (L^T L)^-1 L^T, on the columns of the jumps, is P.
 # At a tie, x is where two such formulas meet; the one taken counts equal neighbours as one run.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _prox(x: Array, lam: Array, axis: int, spec: WeightSpec) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _prox(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec) -> tuple[Array, Array]:
     del spec  # for the derivative
-    return _lines.prox(x, lam, axis=axis)
+    return solve_raw(x, lam, axis, method)
 
 
-def _prox_fwd(x: Array, lam: Array, axis: int, spec: WeightSpec):
-    y = _prox(x, lam, axis, spec)
-    return y, y
+def _prox_fwd(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec):
+    results: tuple[Array, Array] = _prox(x, lam, axis, method, spec)
+    return results, (results[0], lam)
 
 
-def _prox_bwd(axis: int, spec: WeightSpec, y: Array, y_bar: Array):
-    y = lax.stop_gradient(y)
-    x_bar = _lines.run_mean(y, y_bar, axis=axis)
+def _prox_bwd(axis: int, method: str, spec: WeightSpec, residuals, cotangents):
+    del method  # both give the same answer
+    y, lam = lax.stop_gradient(residuals)
+    x_bar = _lines.jacobian(y, lam, cotangents[0], axis=axis)
     edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
     return x_bar, spec.pull_back(edges_bar)
 

@@ -3,7 +3,7 @@
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _tv1d
+from jaxtv import _alternating, _arguments, _images, _tv1d
 
 Weights = ArrayLike | tuple[ArrayLike, ...]
 
@@ -22,15 +22,18 @@ class ProxInfo(NamedTuple):
 
     Attributes:
       gap: duality gap at the result, in squared units of ``x``.
-      error_bound: ``sqrt(gap)``, an upper bound of the distance ``||y - y*||`` to the solution.
+      error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
+        its square root and that of twice the gap.
       sweeps: passes over all axes that were made.
       converged: whether the bound met ``tol``.
+      exact: whether the bound is at the rounding of the type, ``eps * ||x||``.
     """
 
     gap: Array
     error_bound: Array
     sweeps: Array
     converged: Array
+    exact: Array
 
 
 def prox_tv(
@@ -63,8 +66,8 @@ def prox_tv(
       num_sweeps: ``None`` iterates to ``tol``. ``K`` makes exactly ``K`` sweeps of proximal Dykstra
         (Alg. 1 of the paper), the last axis first.
       tol: for ``num_sweeps=None``, the relative error at which an image stops:
-        ``||y - y*|| <= tol * ||x - mean(x)||``, certified by the duality gap. In float32 the gap
-        itself is good to about ``1e-4``.
+        ``||y - y*|| <= tol * ||x - mean(x)||``, certified by a duality gap in float64. It also
+        stops where the error is at the rounding of the type, so 0 asks for the exact solution.
       max_sweeps: for ``num_sweeps=None``, where an image stops at the latest.
       return_info: also return a :class:`ProxInfo`.
 
@@ -92,11 +95,7 @@ def prox_tv(
       Eq. (2) and Alg. 1. Chambolle, Pock, "A remark on accelerated block coordinate descent for
       computing the proximity operators of a sum of convex functions", SMAI J. Comput. Math. 2015.
     """
-    if num_sweeps is not None:
-        num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
-    _arguments.not_negative(tol, "tol")
-    _arguments.not_negative(max_sweeps, "max_sweeps")
-    y, info = _prox_tv(x, lam, tol, max_sweeps, axes=tuple(axes), num_sweeps=num_sweeps)
+    y, info = checked(x, lam, axes, num_sweeps, tol, max_sweeps, REVERSE)
     return (y, info) if return_info else y
 
 
@@ -145,8 +144,7 @@ def prox_tv_2d(
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022,
       Eq. (2) and Alg. 1.
     """
-    if len(axes) != 2:
-        raise ValueError(f"axes must name two axes, got {axes}: use prox_tv for another number.")
+    check_two(axes)
     return prox_tv(
         x,
         lam,
@@ -187,7 +185,38 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
     return _alternating.total_variation(wide, lams, axes).squeeze(axes).astype(x.dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps"))
+def check_two(axes: Sequence[int]) -> None:
+    """Refuses another number of axes than two."""
+    if len(axes) != 2:
+        raise ValueError(f"axes must name two axes, got {axes}: use prox_tv for another number.")
+
+
+class Rules(NamedTuple):
+    """The operators with their derivatives, in one mode."""
+
+    line: Callable  # as _tv1d.solve
+    images: Callable  # as _solve
+
+
+def checked(
+    x: ArrayLike,
+    lam: Weights,
+    axes: Sequence[int],
+    num_sweeps: int | None,
+    tol: ArrayLike,
+    max_sweeps: ArrayLike,
+    rules: Rules,
+) -> tuple[Array, ProxInfo]:
+    """The prox of checked and converted arguments, with the derivatives that `rules` have."""
+    if num_sweeps is not None:
+        num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
+    _arguments.not_negative(tol, "tol")
+    _arguments.not_negative(max_sweeps, "max_sweeps")
+    static = {"axes": tuple(axes), "num_sweeps": num_sweeps, "rules": rules}
+    return _prox_tv(x, lam, tol, max_sweeps, **static)
+
+
+@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "rules"))
 def _prox_tv(
     x: ArrayLike,
     lam: Weights,
@@ -196,6 +225,7 @@ def _prox_tv(
     *,
     axes: tuple[int, ...],
     num_sweeps: int | None,
+    rules: Rules,
 ) -> tuple[Array, ProxInfo]:
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(axes, x.ndim)
@@ -203,34 +233,23 @@ def _prox_tv(
     wide = x.astype(_arguments.compute_type(x))
     if x.size == 0:
         num_sweeps = 0
-    tol = jnp.asarray(tol, wide.dtype)
-    # The last axis goes first, so that a sweep over (rows, columns) is that of Alg. 1.
-    order, weights = axes[::-1], lams[::-1]
     if num_sweeps is not None:
-        y, gap = _dykstra(wide, weights, order, num_sweeps)
-        sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
+        # The last axis goes first, so that a sweep over (rows, columns) is that of Alg. 1.
+        y, info = _sweep(wide, lams[::-1], axes[::-1], num_sweeps, tol, rules.line)
     else:
-        limit = jnp.asarray(max_sweeps, jnp.int32)
-        solution: _alternating.Solution = _solve(wide, weights, tol, limit, order)
-        y, gap, sweeps = solution.y, solution.gap, solution.sweeps
-    # Without any weight the prox is x, also in the sign of a zero.
-    weighted = functools.reduce(operator.or_, ((w != 0).any(axes, keepdims=True) for w in weights))
-    y = _replace(y, jnp.where(weighted, y, wide))
-    valid = _valid(wide, weights, axes)
-    y = jnp.where(valid, y, jnp.nan)
-    gap = jnp.where(valid, gap, jnp.nan)
-    bound = jnp.sqrt(gap)
-    converged = bound <= tol * _alternating.deviation(wide, axes)
-    info = ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in (gap, bound, sweeps, converged)))
+        pairs = sorted(zip(axes, lams, strict=True), key=operator.itemgetter(0))
+        ascending = tuple(axis for axis, _ in pairs)
+        per_image = (1,) * x.ndim
+        solution: _images.Solution = rules.images(
+            wide,
+            tuple(lam for _, lam in pairs),
+            jnp.asarray(tol, wide.dtype).reshape(per_image),
+            jnp.asarray(max_sweeps, jnp.int32).reshape(per_image),
+            ascending,
+        )
+        y, *info = solution
+    info = ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in info))
     return y.astype(x.dtype), info
-
-
-def _valid(x: Array, lams: tuple[Array, ...], axes: tuple[int, ...]) -> Array:
-    """Whether an image and its weights are such that it has a prox; TV axes of size 1."""
-    valid = jnp.isfinite(x).all(axes, keepdims=True)
-    for lam in lams:
-        valid &= (lam >= 0).all(axes, keepdims=True)
-    return valid
 
 
 @jax.custom_jvp
@@ -243,8 +262,30 @@ def _replace(y: Array, value: Array) -> Array:
 _replace.defjvp(lambda primals, tangents: (primals[1], tangents[0]))
 
 
+def _sweep(
+    x: Array,
+    lams: tuple[Array, ...],
+    axes: tuple[int, ...],
+    num_sweeps: int,
+    tol: ArrayLike,
+    line: Callable,
+) -> tuple[Array, tuple[Array, ...]]:
+    """`num_sweeps` sweeps of proximal Dykstra, and the fields of `ProxInfo`."""
+    y, gap = _dykstra(x, lams, axes, num_sweeps, line)
+    # Without any weight the prox is x, also in the sign of a zero.
+    weighted = functools.reduce(operator.or_, ((w != 0).any(axes, keepdims=True) for w in lams))
+    y = _replace(y, jnp.where(weighted, y, x))
+    valid = _alternating.is_valid(x, lams, axes)
+    y = jnp.where(valid, y, jnp.nan)
+    gap = jnp.where(valid, gap, jnp.nan)
+    bound = jnp.sqrt(gap)
+    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
+    sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
+    return y, (gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
+
+
 def _dykstra(
-    x: Array, lams: tuple[Array, ...], axes: tuple[int, ...], num_sweeps: int
+    x: Array, lams: tuple[Array, ...], axes: tuple[int, ...], num_sweeps: int, line: Callable
 ) -> tuple[Array, Array]:
     """`num_sweeps` sweeps of proximal Dykstra, and the duality gap of each image."""
 
@@ -253,7 +294,7 @@ def _dykstra(
         updated = []
         for lam, axis, dual in zip(lams, axes, duals, strict=True):
             z = y + dual
-            y = _tv1d.prox(z, lam, axis)
+            y, _ = line(z, lam, axis, "direct")
             updated.append(z - y)
         return (y, tuple(updated)), None
 
@@ -268,30 +309,32 @@ def _dykstra(
 # constant, so
 #
 #     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
+#
+# An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def _solve(
     x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
-) -> _alternating.Solution:
-    return _alternating.solve(x, lams, tol, max_sweeps, axes)
+) -> _images.Solution:
+    return _images.prox(x, lams, tol, max_sweeps, axes=axes)
 
 
 def _solve_fwd(x, lams, tol, max_sweeps, axes):
-    solution: _alternating.Solution = _solve(x, lams, tol, max_sweeps, axes)
-    jumps = tuple(jnp.sign(jnp.diff(b, axis=a)) for b, a in zip(solution.blocks, axes, strict=True))
-    undefined = jnp.where(_valid(x, lams, axes), 0, jnp.nan).astype(x.dtype)
-    return solution, (jumps, undefined, lams, tol, max_sweeps)
+    solution: _images.Solution = _solve(x, lams, tol, max_sweeps, axes)
+    return solution, (solution.y, lams, tol, max_sweeps)
 
 
 def _solve_bwd(axes, residuals, cotangent):
-    jumps, undefined, lams, tol, max_sweeps = residuals
-    jumps = lax.stop_gradient(jumps)
-    x_bar = _alternating.component_mean(cotangent.y, jumps, axes) + undefined
+    y, lams, tol, max_sweeps = residuals
+    y, lams = lax.stop_gradient((y, lams))
+    x_bar = _images.component_mean(y, lams, cotangent.y, axes=axes)
     lams_bar = []
-    for lam, jump, axis in zip(lams, jumps, axes, strict=True):
-        edges_bar = -jump * jnp.diff(x_bar, axis=axis)
+    for lam, axis in zip(lams, axes, strict=True):
+        edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
         lams_bar.append(_tv1d.WeightSpec.of(lam).pull_back(edges_bar))
     no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
     return x_bar, tuple(lams_bar), jnp.zeros_like(tol), no_sweeps_bar
 
 
 _solve.defvjp(_solve_fwd, _solve_bwd)
+
+REVERSE = Rules(_tv1d.solve, _solve)

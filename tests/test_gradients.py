@@ -222,3 +222,18 @@ def test_descent_on_the_weight_finds_the_best_one():
         lam = step(lam)
     best = min(loss(jnp.array(v)) for v in np.linspace(0, 2, 401))
     assert loss(lam) <= best * 1.001 < loss(jnp.array(0.01)) / 2
+
+
+@pytest.mark.parametrize("lam", [np.zeros(()), np.zeros((2, 1)), np.zeros((2, 4))])
+def test_without_weight_equal_neighbours_are_not_tied(lam):
+    x = jnp.zeros((2, 5))
+    y_bar = jnp.array(np.random.default_rng(0).normal(size=(2, 5)))
+    _, pull = jax.vjp(lambda x: jaxtv.prox_tv_1d(x, jnp.array(lam)), x)
+    np.testing.assert_array_equal(pull(y_bar)[0], y_bar)
+
+
+def test_an_edge_without_weight_ties_nothing_beside_others_that_do():
+    x, lam = jnp.zeros(5), jnp.array([1.0, 0.0, 1.0, 1.0])
+    y_bar = jnp.arange(5.0)
+    _, pull = jax.vjp(lambda x: jaxtv.prox_tv_1d(x, lam), x)
+    np.testing.assert_allclose(pull(y_bar)[0], [0.5, 0.5, 3, 3, 3])

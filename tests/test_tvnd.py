@@ -116,7 +116,7 @@ def test_info_has_the_shape_of_the_batch():
         assert field.shape == (2, 3)
     assert info.converged.dtype == bool and (info.gap >= 0).all() and (info.sweeps >= 1).all()
     leaves = jax.tree.leaves(jax.jit(lambda x: jaxtv.prox_tv_2d(x, 0.3, return_info=True))(x))
-    assert len(leaves) == 5  # y and four fields: a pytree that crosses jit
+    assert len(leaves) == 6  # y and five fields: a pytree that crosses jit
 
 
 def test_too_few_sweeps_are_admitted():

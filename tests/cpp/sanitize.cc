@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/tv1d.h"
+#include "core/tv1d_newton.h"
 #include "cpu/parallel.h"
 
 namespace {
@@ -50,21 +51,44 @@ std::vector<T> Signal(int kind, int64_t n, std::mt19937& random) {
 }
 constexpr int kKinds = 8;
 
+// The prox keeps the mean, unless the line is NaN.
+template <typename T>
+int CheckMean(const std::vector<T>& x, const std::vector<T>& y) {
+  long double before = 0, after = 0, scale = 0;
+  for (size_t k = 0; k < x.size(); ++k) {
+    before += x[k];
+    after += y[k];
+    scale += std::abs(x[k]) + std::abs(y[k]);
+  }
+  const long double slack = 2 * std::numeric_limits<T>::epsilon() * scale;
+  return before != before ? int(after == after) : int(!(std::abs(before - after) <= slack));
+}
+
+template <typename T>
+int CheckNewton(const std::vector<T>& x, const std::vector<T>& lam, int64_t stride) {
+  const int64_t n = int64_t(x.size());
+  std::vector<double> u(n - 1), jump(n - 1), d(n - 1), place(n - 1);
+  const jaxtv::NewtonScratch scratch{
+      {u.data(), 1}, {jump.data(), 1}, {d.data(), 1}, {place.data(), 1}};
+  int wrong = 0;
+  for (auto search : {jaxtv::StepSearch::kBacktracking, jaxtv::StepSearch::kHalving}) {
+    for (int64_t max_steps : {0, 2, 100}) {
+      std::vector<T> y(n);
+      const int64_t steps = jaxtv::NewtonLine<T>({x.data(), 1}, {lam.data(), stride}, n,
+                                                 {max_steps, search}, scratch, {y.data(), 1});
+      wrong += CheckMean(x, y) + int(steps < 0 || steps > max_steps);
+    }
+  }
+  return wrong;
+}
+
 template <typename T>
 int CheckLine(const std::vector<T>& x, const std::vector<T>& lam, int64_t stride) {
   const int64_t n = int64_t(x.size());
   std::vector<T> y(n), mean(n);
   jaxtv::ProxLine<T>({x.data(), 1}, {lam.data(), stride}, n, {y.data(), 1});
   jaxtv::RunMeanLine<T>({y.data(), 1}, {x.data(), 1}, n, {mean.data(), 1});
-  long double before = 0, after = 0, scale = 0;
-  for (int64_t k = 0; k < n; ++k) {
-    before += x[k];
-    after += y[k];
-    scale += std::abs(x[k]) + std::abs(y[k]);
-  }
-  // The prox keeps the mean, unless the line is NaN.
-  const long double slack = 2 * std::numeric_limits<T>::epsilon() * scale;
-  return before != before ? int(after == after) : int(!(std::abs(before - after) <= slack));
+  return CheckMean(x, y) + CheckNewton(x, lam, stride);
 }
 
 template <typename T>

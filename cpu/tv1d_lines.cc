@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/tv1d_lines.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+
+#include "core/run.h"
+#include "core/tv1d.h"
+#include "cpu/tv1d_lanes.h"
+#include "cpu/tv1d_long.h"
+
+namespace jaxtv {
+namespace {
+
+// Fewer lines do not fill the lanes.
+constexpr int64_t kMinLines = 4;
+
+// Two lanes are slower than scalar code.
+constexpr int64_t kMinLanes = 4;
+
+// The kernels of this processor; null for none but the scalar code.
+const LaneSet* FindLanes() {
+#if defined(JAXTV_LANES)
+  const char* variable = std::getenv("JAXTV_CPU_ISA");
+  const std::string_view wanted = variable ? variable : "";
+  if (wanted == "scalar") return nullptr;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (has_avx512 && wanted != "avx2" && wanted != "portable") return &avx512::Kernels();
+  if (__builtin_cpu_supports("avx2") && wanted != "portable") return &avx2::Kernels();
+#endif
+  return &portable::Kernels();
+#else
+  return nullptr;
+#endif
+}
+
+template <typename T>
+const LaneKernels<T>* LanesFor(int64_t lines, int64_t length) {
+  return lines < kMinLines || length < 2 || length > kLongLine ? nullptr : Lanes<T>();
+}
+
+// Memory for batches of at most `lines` lines. `ok` is false where there is none.
+template <typename T>
+class BatchBuffers {
+ public:
+  BatchBuffers(const LaneKernels<T>& lanes, int64_t lines, int64_t length, bool edges)
+      : pointers_(new (std::nothrow) const T*[2 * lines]),
+        results_(new (std::nothrow) T*[lines]),
+        ends_(new (std::nothrow) WalkEnd[lines]),
+        scratch_(std::malloc(size_t(lanes.scratch(lines, length, edges))), std::free),
+        lines_(lines) {}
+
+  bool ok() const { return pointers_ && results_ && ends_ && scratch_; }
+  const T** x() { return pointers_.get(); }
+  const T** lam() { return pointers_.get() + lines_; }
+  T** y() { return results_.get(); }
+  WalkEnd* ends() { return ends_.get(); }
+  void* scratch() { return scratch_.get(); }
+
+ private:
+  std::unique_ptr<const T*[]> pointers_;
+  std::unique_ptr<T*[]> results_;
+  std::unique_ptr<WalkEnd[]> ends_;
+  std::unique_ptr<void, decltype(&std::free)> scratch_;
+  int64_t lines_;
+};
+
+// Finishes a line that the lock-step walk did not.
+template <typename T>
+void FinishLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y, WalkEnd end) {
+  if (end.start == kKeepLine) {
+    for (int64_t k = 0; k < n; ++k) y[k] = x[k];
+  } else if (end.start == kBadLine) {
+    for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
+  } else if (end.start < n) {
+    const EdgeWeights<T> w{lam, T(n) * Summarize(x, lam, n).range, n - 1};
+    RunWriter<T> writer(x, y, {end.jump, w(end.start - 1)}, y[end.start - 1]);
+    DivideRuns(x, w, end.start, n, y, writer);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+const LaneKernels<T>* Lanes() {
+  static const LaneSet* const set = FindLanes();
+  if (set == nullptr) return nullptr;
+  const LaneKernels<T>* lanes;
+  if constexpr (std::is_same_v<T, float>) {
+    lanes = &set->f32;
+  } else {
+    lanes = &set->f64;
+  }
+  return lanes->lanes < kMinLanes ? nullptr : lanes;
+}
+
+template <typename T>
+void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
+               int64_t begin, int64_t end) {
+  const int64_t n = lines.length;
+  if (n > kLongLine) {
+    ThisThread alone;
+    ProxLongLines(alone, lines, weights, x, lam, y, begin, end);
+    return;
+  }
+  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n)) {
+    const int64_t most = std::min(lanes->batch(n), end - begin);
+    BatchBuffers<T> buffers(*lanes, most, n, weights.edge_stride != 0);
+    for (; buffers.ok() && begin < end; begin += most) {
+      const int64_t count = std::min(most, end - begin);
+      for (int64_t l = 0; l < count; ++l) {
+        buffers.x()[l] = lines.At(x, begin + l).data;
+        buffers.lam()[l] = weights.At(lam, begin + l).data;
+        buffers.y()[l] = lines.At(y, begin + l).data;
+      }
+      lanes->prox(
+          {count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(), buffers.y()},
+          buffers.scratch(), buffers.ends());
+      for (int64_t l = 0; l < count; ++l) {
+        if (buffers.ends()[l].start == n) continue;
+        FinishLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l),
+                   buffers.ends()[l]);
+      }
+    }
+  }
+  for (; begin < end; ++begin) {
+    ProxLine(lines.At(x, begin), weights.At(lam, begin), n, lines.At(y, begin));
+  }
+}
+
+template <typename T>
+void RunMeanLines(const Lines& lines, const T* y, const T* v, T* mean, int64_t begin, int64_t end) {
+  const int64_t n = lines.length;
+  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n)) {
+    const int64_t most = std::min(lanes->batch(n), end - begin);
+    BatchBuffers<T> buffers(*lanes, most, n, false);
+    for (; buffers.ok() && begin < end; begin += most) {
+      const int64_t count = std::min(most, end - begin);
+      for (int64_t l = 0; l < count; ++l) {
+        buffers.x()[l] = lines.At(y, begin + l).data;
+        buffers.lam()[l] = lines.At(v, begin + l).data;
+        buffers.y()[l] = lines.At(mean, begin + l).data;
+      }
+      lanes->run_mean({count, n, lines.inner, 0, buffers.x(), buffers.lam(), buffers.y()},
+                      buffers.scratch());
+    }
+  }
+  for (; begin < end; ++begin) {
+    RunMeanLine(lines.At(y, begin), lines.At(v, begin), n, lines.At(mean, begin));
+  }
+}
+
+template const LaneKernels<float>* Lanes();
+template const LaneKernels<double>* Lanes();
+template void ProxLines(const Lines&, const WeightLayout&, const float*, const float*, float*,
+                        int64_t, int64_t);
+template void ProxLines(const Lines&, const WeightLayout&, const double*, const double*, double*,
+                        int64_t, int64_t);
+template void RunMeanLines(const Lines&, const float*, const float*, float*, int64_t, int64_t);
+template void RunMeanLines(const Lines&, const double*, const double*, double*, int64_t, int64_t);
+
+}  // namespace jaxtv

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The TV prox and the run mean of many lines on one thread, by the fastest kernels that this
+// processor has. Bit for bit the results of core/tv1d.h and core/run.h, whichever those are: the
+// environment variable JAXTV_CPU_ISA = scalar, portable, avx2 or avx512 asks for other ones.
+#pragma once
+
+#include "core/line.h"
+#include "cpu/tv1d_lanes.h"
+
+namespace jaxtv {
+
+// The lock-step kernels of this processor; null if only scalar code runs.
+template <typename T>
+const LaneKernels<T>* Lanes();
+
+// Lines beyond this length are taken one by one, in chunks (tv1d_long.h).
+constexpr int64_t kLongLine = 8192;
+
+// The prox of lines [begin, end) of `x`, for float and double.
+template <typename T>
+void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
+               int64_t begin, int64_t end);
+
+// The mean of `v` over each run of equal `y`, for lines [begin, end).
+template <typename T>
+void RunMeanLines(const Lines& lines, const T* y, const T* v, T* mean, int64_t begin, int64_t end);
+
+}  // namespace jaxtv

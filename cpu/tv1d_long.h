@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The TV prox and the run mean of a long line, shared by all threads and the lanes of each.
+//
+// Prox: what the walk of core/tv1d.h finds after a jump depends on that jump alone. So chunks of
+// the line are walked at once, each from a fresh start. Then, from left to right, the walk that is
+// right so far goes on from the last jump of its chunk until one of its jumps is also a jump of the
+// walk of a later chunk: from there on that walk is right too. On most data this takes a few runs;
+// at worst one thread walks the whole line again. At last the values, run by run (core/run.h).
+//
+// Chunks depend on nothing but the length, and so do results: they are those of ProxLine, but for a
+// line over budget, which may go to tv1d_divide.h from another jump on. Without lock-step kernels
+// (`lanes` null) the same is done one chunk after the other.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <mutex>
+
+#include "core/run.h"
+#include "core/tv1d.h"
+#include "cpu/parallel.h"
+#include "cpu/tv1d_lines.h"
+
+namespace jaxtv {
+
+// Chunks that a thread walks at once: two vectors of lanes.
+constexpr int64_t kChunksAtOnce = 32;
+
+// Samples that a thread looks at at once.
+constexpr int64_t kPiece = 65536;
+
+// Samples of a chunk of which only the values are computed.
+constexpr int64_t kValueChunk = 4096;
+
+using Memory = std::unique_ptr<void, decltype(&std::free)>;
+
+// The first `length` samples of a line, with runs that end at its marks.
+template <typename T>
+struct MarkedLine {
+  Line<const T> x;
+  EdgeWeights<T> w;
+  int64_t length;
+  uint8_t* marks;
+
+  Jump<T> JumpAt(int64_t k) const {
+    if (marks[k] == kNoMark) return {0, T(0)};
+    return {marks[k] == kUpMark ? 1 : -1, w(k)};
+  }
+};
+
+// Marks the jumps of the walk of samples [first, end) of a line, as LaneKernels::walk_chunks does.
+template <typename T>
+void WalkChunk(const MarkedLine<T>& line, int64_t first, int64_t end) {
+  int64_t steps = 0;
+  Jump<T> left = {0, T(0)};
+  for (const int64_t budget = StepBudget(end - first); steps <= budget;) {
+    const RunEnd run = WalkRun(line.x, line.w, end, first, left, &steps);
+    if (run.jump == 0) return;
+    line.marks[run.last] = run.jump < 0 ? kDownMark : kUpMark;
+    left = line.JumpAt(run.last);
+    first = run.last + 1;
+  }
+}
+
+// Corrects the marks of the walked chunks and goes on to the end of the line. Returns the place up
+// to which the marks are right: the length, unless the budget of steps ran out.
+template <typename T>
+int64_t StitchChunks(const MarkedLine<T>& line, int64_t chunk, int64_t budget) {
+  const int64_t n = line.length;
+  int64_t steps = 0, start = 0, chunk_end = chunk;
+  Jump<T> left = {0, T(0)};
+  for (;;) {
+    // To the last jump that the walk of this chunk found.
+    for (int64_t k = chunk_end - 1; k >= start; --k) {
+      if (line.marks[k] == kNoMark) continue;
+      left = line.JumpAt(k);
+      start = k + 1;
+      break;
+    }
+    for (bool known = false; !known;) {
+      if (steps > budget) return start;
+      const RunEnd end = WalkRun(line.x, line.w, n, start, left, &steps);
+      std::fill(line.marks + start, line.marks + end.last, uint8_t(kNoMark));
+      if (end.jump == 0) return n;
+      const uint8_t mark = end.jump < 0 ? kDownMark : kUpMark;
+      known = end.last >= chunk_end && line.marks[end.last] == mark;
+      line.marks[end.last] = mark;
+      left = line.JumpAt(end.last);
+      start = end.last + 1;
+    }
+    chunk_end = (start - 1) / chunk * chunk + chunk;
+  }
+}
+
+// Writes the values of the runs from `begin` until one contains `until` and, if `known`, that one
+// or a later one had its value already. Returns where the next run starts.
+template <typename T>
+int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool known, Line<T> y) {
+  const bool first = begin == 0;
+  RunWriter<T> writer(line.x, y, first ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1),
+                      first ? T(0) : y[begin - 1]);
+  for (bool done = false; !done && begin < line.length;) {
+    int64_t last = begin;
+    while (last < line.length - 1 && line.marks[last] == kNoMark) ++last;
+    const T before = known ? y[last] : T(0);
+    writer.Write(begin, last, line.JumpAt(last));
+    done = last >= until && (!known || before == y[last]);
+    begin = last + 1;
+  }
+  return begin;
+}
+
+// The values of all runs: chunk by chunk, and then again of the runs that meet the ends of chunks,
+// and of those after them until there is no difference.
+template <typename Pool, typename T>
+void WriteRunsInChunks(Pool& pool, const LaneKernels<T>* lanes, const MarkedLine<T>& line,
+                       const ChunkedLine<T>& chunked) {
+  const Line<T> y{chunked.y, 1};
+  const int64_t block = (lanes ? lanes->lanes : 1) * kValueChunk;
+  const int64_t blocks = lanes ? (line.length - 1) / block : 0;
+  std::atomic<bool> ok{true};
+  ParallelFor(pool, blocks, 4, [&](int64_t first, int64_t last) {
+    const Memory scratch(std::malloc(size_t(3 * block) * sizeof(T)), std::free);
+    if (!scratch) ok = false;
+    for (int64_t b = first; b < last && scratch; ++b) {
+      lanes->chunk_values(chunked, b * block, kValueChunk, scratch.get());
+    }
+  });
+  int64_t next = 0;
+  for (int64_t border = kValueChunk; ok && border <= blocks * block; border += kValueChunk) {
+    if (border < next) continue;
+    int64_t begin = border;
+    while (begin > next && line.marks[begin - 1] == kNoMark) --begin;
+    next = WriteRuns(line, begin, border, true, y);
+  }
+  WriteRuns(line, next, line.length, false, y);
+}
+
+template <typename T>
+Extent<T> ScalarExtent(const T* x, int64_t n) {
+  Extent<T> e = {x[0], x[0], true, true};
+  for (int64_t k = 0; k < n; ++k) {
+    e.lo = x[k] < e.lo ? x[k] : e.lo;
+    e.hi = x[k] > e.hi ? x[k] : e.hi;
+    e.finite = e.finite && IsFinite(x[k]);
+    e.ordered = e.ordered && x[k] == x[k];
+  }
+  return e;
+}
+
+// The extent of a line, on all threads.
+template <typename Pool, typename T>
+Extent<T> ExtentOf(Pool& pool, const LaneKernels<T>* lanes, const T* x, int64_t n) {
+  std::mutex mutex;
+  Extent<T> all = {x[0], x[0], true, true};
+  ParallelFor(pool, n, kPiece, [&](int64_t first, int64_t last) {
+    const Extent<T> part = (lanes ? lanes->extent : ScalarExtent<T>)(x + first, last - first);
+    const std::lock_guard<std::mutex> lock(mutex);
+    all.lo = std::min(all.lo, part.lo);
+    all.hi = std::max(all.hi, part.hi);
+    all.finite = all.finite && part.finite;
+    all.ordered = all.ordered && part.ordered;
+  });
+  return all;
+}
+
+// The prox of one line; samples and edge weights contiguous.
+template <typename Pool, typename T>
+void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<const T> lam, int64_t n,
+                  T* y) {
+  const bool per_edge = lam.stride != 0;
+  const Extent<T> samples = ExtentOf(pool, lanes, x, n);
+  const Extent<T> weights = ExtentOf(pool, lanes, lam.data, per_edge ? n - 1 : 1);
+  const T range = samples.hi - samples.lo;
+  const Memory marks(std::calloc(size_t(n), 1), std::free);
+  if (!samples.finite || !weights.ordered || !(weights.lo >= T(0)) || !(weights.hi > T(0)) ||
+      range == T(0) || !marks) {
+    ProxLine({x, 1}, lam, n, {y, 1});
+    return;
+  }
+  MarkedLine<T> line = {{x, 1}, {lam, T(n) * range, n - 1}, n, static_cast<uint8_t*>(marks.get())};
+  const ChunkedLine<T> chunked = {x, per_edge ? lam.data : nullptr,
+                                  per_edge ? line.w.cap : line.w(0), line.marks, y};
+  const int64_t chunk = std::clamp<int64_t>(n / 64, 1024, 65536), chunks = (n - 2) / chunk;
+  ParallelFor(pool, chunks, kChunksAtOnce, [&](int64_t first, int64_t last) {
+    const Memory scratch(
+        lanes ? std::malloc(size_t(lanes->walk_scratch(kChunksAtOnce, chunk))) : nullptr,
+        std::free);
+    for (; scratch && first < last; first += kChunksAtOnce) {
+      lanes->walk_chunks(chunked, first * chunk, std::min(kChunksAtOnce, last - first), chunk,
+                         scratch.get());
+    }
+    for (; first < last; ++first) WalkChunk(line, first * chunk, (first + 1) * chunk);
+  });
+  line.length = StitchChunks(line, chunk, 2 * n);
+  WriteRunsInChunks(pool, lanes, line, chunked);
+  if (line.length < n) {
+    const int64_t start = line.length;
+    RunWriter<T> writer({x, 1}, {y, 1}, line.JumpAt(start - 1), y[start - 1]);
+    DivideRuns({x, 1}, line.w, start, n, {y, 1}, writer);
+  }
+}
+
+// A pool without threads.
+struct ThisThread {
+  int num_threads() const { return 1; }
+  template <typename Task>
+  void Schedule(const Task&) const {}
+};
+
+// The prox of lines [begin, end) of an array, which are long.
+template <typename Pool, typename T>
+void ProxLongLines(Pool& pool, const Lines& lines, const WeightLayout& weights, const T* x,
+                   const T* lam, T* y, int64_t begin, int64_t end) {
+  const int64_t n = lines.length;
+  const bool copy_x = lines.inner != 1, copy_lam = weights.edge_stride > 1;
+  const Memory memory(std::malloc(size_t(n) * (2 * copy_x + copy_lam + 1) * sizeof(T)), std::free);
+  T* const samples = static_cast<T*>(memory.get());
+  T* const values = samples + n;
+  T* const edges = samples + (copy_x ? 2 : 0) * n;
+  for (int64_t l = begin; l < end; ++l) {
+    const Line<const T> from = lines.At(x, l);
+    const Line<T> to = lines.At(y, l);
+    Line<const T> w = weights.At(lam, l);
+    if (!memory) {
+      ProxLine(from, w, n, to);
+      continue;
+    }
+    for (int64_t k = 0; copy_x && k < n; ++k) samples[k] = from[k];
+    for (int64_t k = 0; copy_lam && k < n - 1; ++k) edges[k] = w[k];
+    if (copy_lam) w = {edges, 1};
+    ProxLongLine(pool, Lanes<T>(), copy_x ? samples : from.data, w, n, copy_x ? values : to.data);
+    for (int64_t k = 0; copy_x && k < n; ++k) to[k] = values[k];
+  }
+}
+
+// The run mean of a line, of whose chunks it is known.
+template <typename T>
+void JoinRunMeans(Line<const T> y, Line<const T> v, int64_t n, int64_t chunk, Line<T> mean) {
+  int64_t done = 0;
+  for (int64_t border = chunk; border < n; border += chunk) {
+    if (border < done || !(y[border - 1] == y[border])) continue;
+    int64_t first = border - 1;
+    while (first > 0 && y[first - 1] == y[border]) --first;
+    for (done = border; done < n && y[done] == y[border];) ++done;
+    const int64_t stride = y.stride;
+    RunMeanLine<T>({&y[first], stride}, {&v[first], stride}, done - first, {&mean[first], stride});
+  }
+}
+
+// The run mean of all lines of an array, which have at least one chunk.
+template <typename Pool, typename T>
+void RunMeanLongLines(Pool& pool, const Lines& lines, const T* y, const T* v, T* mean) {
+  const int64_t n = lines.length, chunks = n / kValueChunk, rest = n % kValueChunk;
+  const auto part = [&](const Lines& some, int64_t offset) {
+    ParallelFor(pool, some.count(), 16, [&](int64_t begin, int64_t end) {
+      RunMeanLines(some, y + offset, v + offset, mean + offset, begin, end);
+    });
+  };
+  for (int64_t o = 0; o < lines.outer; ++o) {
+    const int64_t offset = o * n * lines.inner;
+    part({chunks, kValueChunk, lines.inner}, offset);
+    part({1, rest, lines.inner}, offset + chunks * kValueChunk * lines.inner);
+  }
+  ParallelFor(pool, lines.count(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t l = begin; l < end; ++l) {
+      JoinRunMeans(lines.At(y, l), lines.At(v, l), n, kValueChunk, lines.At(mean, l));
+    }
+  });
+}
+
+}  // namespace jaxtv

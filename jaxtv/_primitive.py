@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""JAX primitives that run compiled kernels.
+
+All of JAX's machinery that the operators need is in this file: the choice of a kernel per platform,
+batching, sharding, differentiation of the linear ones. An operand is never transposed or reshaped:
+the kernels read which axes are meant from the parameter `axis` or `axes` (ascending), counted from
+the front. All other dimensions are batch dimensions, and those before the first of the axes are
+where arrays may be cut over devices.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.extend.mlir import ir
+from jax.interpreters import ad, batching, mlir
+
+from jaxtv import _ffi
+
+
+def make(
+    name: str, reference: Callable, *, results: Callable, full_operands: Sequence[int]
+) -> Primitive:
+    """A primitive with several results, the first of the shape and dtype of the first operand.
+
+    Args:
+      name: of the primitive and of its FFI target.
+      reference: the same in plain JAX, for platforms without a compiled kernel.
+      results: the abstract results, from the abstract first operand and the parameters.
+      full_operands: the operands that have the shape of the first result; others may broadcast.
+    """
+    primitive = Primitive(name)
+    primitive.multiple_results = True
+
+    @functools.cache
+    def compiled(**params):
+        return jax.jit(functools.partial(primitive.bind, **params))
+
+    def batch(args: Sequence[Array], dims: Sequence[int | None], **params):
+        outputs = primitive.bind(*_batch_first(args, dims, full_operands), **_shifted(params))
+        return outputs, [0] * len(outputs)
+
+    primitive.def_impl(lambda *args, **params: compiled(**params)(*args))
+    primitive.def_abstract_eval(lambda x, *_, **params: results(x, **params))
+    batching.primitive_batchers[primitive] = batch
+    mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=True))
+    for platform in _ffi.platforms_of(name):
+        rule = _lower_to(name, primitive, platform)
+        mlir.register_lowering(primitive, rule, platform=platform)
+    return primitive
+
+
+def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
+    """The results of a primitive that `make` made."""
+    return primitive.bind(*match_manual_axes(*operands), **params)
+
+
+def differentiable(primitive: Primitive, rule: Callable) -> None:
+    """Defines the forward derivative of an operator whose first result alone has one.
+
+    Args:
+      primitive: the operator.
+      rule: the tangent of the first result, from the results, the operands, their tangents and the
+        parameters.
+    """
+
+    def jvp(primals, tangents, **params):
+        results = primitive.bind(*primals, **params)
+        dense = [ad.instantiate_zeros(t) for t in tangents]
+        others = [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results[1:]]
+        return results, [rule(results, primals, dense, **params), *others]
+
+    ad.primitive_jvps[primitive] = jvp
+
+
+def self_adjoint(primitive: Primitive) -> None:
+    """Defines the derivatives of an operator that is linear and self-adjoint in its second operand.
+
+    In the others it is locally constant.
+    """
+
+    def jvp(primals, tangents, **params):
+        y, _, *rest = primals
+        out = primitive.bind(*primals, **params)
+        if isinstance(tangents[1], ad.Zero):
+            return out, [ad.Zero(out[0].aval)]
+        return out, bind(primitive, y, tangents[1], *rest, **params)
+
+    def transpose(cotangents, y, v, *rest, **params):
+        (cotangent,) = cotangents
+        if isinstance(cotangent, ad.Zero):
+            v_bar = ad.Zero(v.aval)
+        else:
+            (v_bar,) = bind(primitive, y, cotangent, *rest, **params)
+        return [None, v_bar, *(None for _ in rest)]
+
+    ad.primitive_jvps[primitive] = jvp
+    ad.primitive_transposes[primitive] = transpose
+
+
+def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any) -> ShapedArray:
+    """The abstract value of numbers for each line or image of `x`: size 1 along `axes`."""
+    shape = tuple(1 if d in axes else size for d, size in enumerate(x.shape))
+    spec = (None if d in axes else names for d, names in enumerate(x.sharding.spec))
+    sharding = x.sharding.update(spec=jax.sharding.PartitionSpec(*spec))
+    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=sharding)
+
+
+def match_manual_axes(*operands: Array) -> list[Array]:
+    """Inside `shard_map`, lets all operands vary over the mesh axes over which any of them does.
+
+    jnp functions do this by themselves; binding a primitive does not.
+    """
+
+    def varying(x: Array) -> frozenset[str]:
+        aval = jax.typeof(x)
+        aval = getattr(aval, "manual_axis_type", aval)
+        return frozenset(getattr(aval, "varying", None) or getattr(aval, "vma", None) or ())
+
+    axes = [varying(x) for x in operands]
+    union = frozenset().union(*axes)
+    return [
+        x if a == union else lax.pcast(x, tuple(sorted(union - a)), to="varying")
+        for x, a in zip(operands, axes, strict=True)
+    ]
+
+
+def _first_axis(params: dict[str, Any]) -> int:
+    return params["axis"] if "axis" in params else params["axes"][0]
+
+
+def _shifted(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters for operands with one more dimension in front."""
+    if "axis" in params:
+        return params | {"axis": params["axis"] + 1}
+    return params | {"axes": tuple(axis + 1 for axis in params["axes"])}
+
+
+def _batch_first(
+    args: Sequence[Array], dims: Sequence[int | None], full_operands: Sequence[int]
+) -> list[Array]:
+    """The mapped dimension in front; size 1 for an operand that is not mapped and may broadcast."""
+    size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
+    moved = []
+    for k, (x, d) in enumerate(zip(args, dims, strict=True)):
+        if d is not None:
+            moved.append(jnp.moveaxis(x, d, 0))
+        else:
+            moved.append(jnp.broadcast_to(x, (size if k in full_operands else 1, *x.shape)))
+    return moved
+
+
+def _lower_to(target: str, primitive: Primitive, platform: str) -> Callable:
+    """A lowering rule: the FFI target, partitioned along the dimensions before its first axis."""
+
+    def rule(ctx, *operands, **params):
+        first = _first_axis(params)
+        batch = ctx.avals_out[0].shape[:first]
+        sharded = getattr(ctx.module_context.axis_context, "num_devices", None) != 1
+        if sharded and any(aval.shape[:first] != batch for aval in ctx.avals_in):
+            # Partitioning would cut these dimensions also in an operand that broadcasts.
+            def spread(*args: Array) -> list[Array]:
+                full = [jnp.broadcast_to(x, (*batch, *x.shape[first:])) for x in args]
+                return primitive.bind(*full, **params)
+
+            return mlir.lower_fun(spread, multiple_results=True)(ctx, *operands)
+        num_results = len(ctx.avals_out)
+        if (scratch := _ffi.scratch_of(target, platform)) is not None:
+            size = _scratch_bytes(*scratch, ctx.avals_out[0].shape[first:])
+            work_space = ShapedArray((*batch, size), jnp.uint8)
+            ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
+        extra = _partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
+        attributes = {k: np.array(v) if isinstance(v, tuple) else v for k, v in params.items()}
+        lowering = jax.ffi.ffi_lowering(target, extra_attributes=extra)
+        return lowering(ctx, *operands, **attributes)[:num_results]
+
+    return rule
+
+
+def _scratch_bytes(per_sample: int, longest: int, lines: Sequence[int]) -> int:
+    """Work space for lines [length, *inner]: none for lines not longer than `longest`."""
+    if isinstance(lines[0], int) and lines[0] <= longest:
+        return 1  # not 0: a buffer of no bytes is a case that backends forget
+    return per_sample * math.prod(lines)
+
+
+def _partitioning(avals_in: Sequence, avals_out: Sequence, first: int) -> dict[str, ir.Attribute]:
+    """What tells XLA that a call may be partitioned along the dimensions before `first`."""
+    batch_dims = ir.DictAttr.get({"num_batch_dims": ir.StringAttr.get(str(first))})
+    attributes: dict[str, ir.Attribute] = {"mhlo.frontend_attributes": batch_dims}
+    operands, results = ([aval.shape for aval in avals] for avals in (avals_in, avals_out))
+    if (rule := _sharding_rule(operands, results, first)) is not None:
+        attributes["sdy.sharding_rule"] = rule
+    return attributes
+
+
+def _sharding_rule(
+    operands: Sequence[Sequence[int]], results: Sequence[Sequence[int]], first: int
+) -> ir.Attribute | None:
+    """Shardy's rule for operands and results that share the dimensions before `first`.
+
+    Each of those is a factor that may be sharded; every other dimension is a factor of its own that
+    must be whole on each device.
+    """
+    shapes = [*operands, *results]
+    if first == 0 or not all(isinstance(size, int) for shape in shapes for size in shape):
+        return None  # nothing to shard, or symbolic sizes (export)
+    names = itertools.chain("ijklmnopqrstuvwxyz", (f"z_{k}" for k in itertools.count(1)))
+    batch = [next(names) for _ in range(first)]
+    sizes = dict(zip(batch, shapes[0], strict=False))
+    rows, whole = [], []
+    for shape in shapes:
+        own = [next(names) for _ in shape[first:]]
+        sizes |= zip(own, shape[first:], strict=True)
+        whole += own
+        rows.append("[" + ", ".join(batch + own) + "]")
+    factors = ", ".join(f"{name}={size}" for name, size in sizes.items())
+    taken, given = ", ".join(rows[: len(operands)]), ", ".join(rows[len(operands) :])
+    return ir.Attribute.parse(
+        f"#sdy.op_sharding_rule<({taken})->({given}) "
+        f"{{{factors}}} need_replication={{{', '.join(whole)}}}>"
+    )
