@@ -13,6 +13,12 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+if os.environ.get("JAXTV_TEST_BACKEND") == "cuda_emulator":
+    import cuda_emulation
+
+    cuda_emulation.install("fast")
+    os.environ.setdefault("JAXTV_TEST_SLOW_BACKEND", "1")
+
 # Set where the device code runs on an emulator: cases marked `large` are left out.
 SLOW_BACKEND = os.environ.get("JAXTV_TEST_SLOW_BACKEND", "0") not in {"", "0"}
 

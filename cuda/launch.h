@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// How kernels are launched: no triple angle brackets, so that a C++ compiler reads the launchers
+// too (tests/cuda_emulator), and the name of a kernel that could not be launched is known.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "cuda/status.h"
+
+// `name` points to the dynamic shared memory of the block.
+#ifndef JAXTV_CUDA_EMULATOR
+#define JAXTV_DYNAMIC_SHARED(type, name)                                \
+  extern __shared__ __align__(16) unsigned char jaxtv_dynamic_shared[]; \
+  type* const name = reinterpret_cast<type*>(jaxtv_dynamic_shared)
+#endif
+
+namespace jaxtv::cuda {
+
+struct Grid {
+  int64_t blocks;
+  int threads;
+  size_t shared_bytes;
+  cudaStream_t stream;
+};
+
+template <typename... Parameters, typename... Arguments>
+Status Launch(const char* name, void (*kernel)(Parameters...), const Grid& grid,
+              Arguments&&... arguments) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
+  config.dynamicSmemBytes = grid.shared_bytes;
+  config.stream = grid.stream;
+  return {cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name};
+}
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace jaxtv::cuda

@@ -1,0 +1,29 @@
+# The module jaxtv._cuda. A CUDA compiler has been found.
+
+# Machine code for each generation, and PTX of the newest for those to come.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  if(DEFINED ENV{CUDAARCHS})
+    set(CMAKE_CUDA_ARCHITECTURES "$ENV{CUDAARCHS}")
+  else()
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  endif()
+endif()
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_EXTENSIONS OFF)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static) # imports without a driver, and needs no CUDA at run time
+set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+enable_language(CUDA)
+
+nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
+                    cuda/module.cc cuda/tv1d.cc cuda/tv1d.cu cuda/tv1d_block.cu)
+target_link_libraries(_cuda PRIVATE jaxtv_headers)
+target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+# No contraction, as for the CPU.
+target_compile_options(_cuda PRIVATE
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -fmad=false -Xcompiler=-Wall,-Wextra>)
+target_link_options(_cuda PRIVATE LINKER:--exclude-libs,ALL)
+install(TARGETS _cuda LIBRARY DESTINATION jaxtv)
+list(JOIN CMAKE_CUDA_ARCHITECTURES " " _architectures)
+set(JAXTV_CUDA_MODULE
+    "built by ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION} for ${_architectures}")

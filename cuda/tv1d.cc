@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// CUDA handlers of the TV prox and of the run mean of every line along an axis: the operands and
+// the attribute of cpu/tv1d.cc, and work space for long lines as a last result of the prox.
+#include "cuda/tv1d.h"
+
+#include "cuda/call.h"
+#include "cuda/regime.h"
+#include "ffi/handlers.h"
+#include "ffi/operands.h"
+
+namespace jaxtv {
+namespace {
+
+using cuda::CallScope;
+
+ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
+                ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::AnyBuffer> scratch,
+                int64_t axis) try {
+  const auto lines = LinesAlong(x.dimensions(), axis);
+  if (lines.has_error()) return lines.error();
+  const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
+  if (weights.has_error()) return weights.error();
+  if (lam.element_type() != x.element_type()) {
+    return ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x");
+  }
+  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
+  const int64_t needed = lines->count() * cuda::ProxScratchBytes(lines->length);
+  if (int64_t(scratch->size_bytes()) < needed) {
+    return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
+  }
+  if (x.element_count() == 0) return ffi::Error::Success();
+  CallScope scope;
+  scope.Input(x, "x");
+  scope.Input(lam, "lam");
+  scope.Output(*y, "y");
+  scope.Output(*scratch, "scratch");
+  return DispatchFloat(x.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    return cuda::ToError(
+        cuda::ProxTv1d(stream, *lines, *weights, static_cast<const T*>(x.untyped_data()),
+                       static_cast<const T*>(lam.untyped_data()),
+                       static_cast<T*>(y->untyped_data()), scratch->untyped_data()));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
+                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
+  const auto lines = LinesAlong(y.dimensions(), axis);
+  if (lines.has_error()) return lines.error();
+  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
+  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
+  if (y.element_count() == 0) return ffi::Error::Success();
+  CallScope scope;
+  scope.Input(y, "y");
+  scope.Input(v, "v");
+  scope.Output(*mean, "mean");
+  return DispatchFloat(y.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    return cuda::ToError(cuda::RunMean(stream, *lines, static_cast<const T*>(y.untyped_data()),
+                                       static_cast<const T*>(v.untyped_data()),
+                                       static_cast<T*>(mean->untyped_data())));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+// Nothing is allocated and nothing waits, so that XLA may record the launches in a CUDA graph.
+XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // x
+                           .Arg<ffi::AnyBuffer>()  // lam
+                           .Ret<ffi::AnyBuffer>()  // y
+                           .Ret<ffi::AnyBuffer>()  // scratch
+                           .Attr<int64_t>("axis"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // y
+                           .Arg<ffi::AnyBuffer>()  // v
+                           .Ret<ffi::AnyBuffer>()  // mean
+                           .Attr<int64_t>("axis"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+}  // namespace
+
+Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}, {"jaxtv_run_mean", kRunMean}}; }
+
+}  // namespace jaxtv

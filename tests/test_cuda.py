@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Do the CUDA handlers and kernels, run on an emulator, give what the CPU gives, without races?"""
+
+import math
+import os
+import shutil
+
+import cuda_emulation
+import cuda_resources
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cuda_emulator import mutate
+from cuda_emulator.library import EmulatedLibrary
+from helpers import KINDS, bits, signal
+
+from jaxtv import _lines
+
+if os.environ.get("JAXTV_TEST_BACKEND"):
+    pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
+
+# Each regime of cuda/regime.h, with tiles and blocks that are full, not full, and several.
+STAGED = [((70, 21), 1), ((2, 33, 5), 1), ((3, 64), 1), ((1, 2), 1)]
+STRIDED = [((2, 30, 33), 1), ((40, 65), 0)]
+ON_CHIP = [((3, 65), 1), ((2, 128, 2), 1), ((1, 129), 1), ((2, 700), 1)]
+IN_MEMORY = [((1, 2049), 1), ((2100, 2), 0)]
+CASES = [*STAGED, *STRIDED, *ON_CHIP, *IN_MEMORY]
+SMALL = [((35, 9), 1), ((1, 7, 5), 1), ((1, 6, 33), 1), ((1, 300), 1), ((1, 520), 1)]
+
+
+class Emulated:
+    """The two operators of a library made by `cuda_emulation`."""
+
+    def __init__(self, path):
+        self.library = EmulatedLibrary(path)
+        module = cuda_emulation.load(path)
+        self.scratch = module.scratch["jaxtv_prox_tv1d"]
+        self.names = {}
+        for name, handler in module.targets.items():
+            self.names[name] = f"{path.parent.name}_{name}"
+            jax.ffi.register_ffi_target(self.names[name], handler, platform="cpu")
+
+    def call(self, name, results, *operands, **attributes):
+        return jax.ffi.ffi_call(self.names[name], results)(*operands, **attributes)
+
+    def prox(self, x, lam, axis):
+        per_sample, longest = self.scratch
+        size = per_sample * math.prod(x.shape) if x.shape[axis] > longest else 1
+        results = (jax.ShapeDtypeStruct(x.shape, x.dtype), jax.ShapeDtypeStruct((size,), "uint8"))
+        return self.call("jaxtv_prox_tv1d", results, x, lam, axis=np.int64(axis))[0]
+
+    def run_mean(self, y, v, axis):
+        result = jax.ShapeDtypeStruct(y.shape, y.dtype)
+        return self.call("jaxtv_run_mean", result, y, v, axis=np.int64(axis))
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return Emulated(cuda_emulation.build_module("fast"))
+
+
+@pytest.fixture(scope="module")
+def check():
+    return Emulated(cuda_emulation.build_module("check"))
+
+
+def operands(shape, axis, kind, dtype, weights):
+    """x, lam and a second array, for lines along `axis`."""
+    rng, last = np.random.default_rng(5), (*shape[:axis], *shape[axis + 1 :], shape[axis])
+    x = jnp.array(np.moveaxis(signal(kind, last), -1, axis), dtype)
+    sizes = {
+        "scalar": [1] * len(shape),
+        "per line": [1 if d == axis else n for d, n in enumerate(shape)],
+        "per edge": [n - 1 if d == axis else n for d, n in enumerate(shape)],
+    }[weights]
+    lam = jnp.array(rng.exponential(1.5, sizes), dtype)
+    return x, lam, jnp.array(rng.normal(size=shape), dtype)
+
+
+def assert_close(got, want, x, lam):
+    """Equal to a few units in the last place of the largest number that enters."""
+    scale = float(np.abs(x).max()) + min(float(lam.max()), float(np.abs(x).sum()))
+    slack = 16 * float(jnp.finfo(x.dtype).eps) * scale
+    np.testing.assert_allclose(np.float64(got), np.float64(want), rtol=0, atol=slack)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weights", ["scalar", "per line", "per edge"])
+def test_cuda_and_cpu_agree(fast, kind, weights, dtype):
+    before = fast.library.num_launches
+    for shape, axis in CASES:
+        x, lam, v = operands(shape, axis, kind, dtype, weights)
+        y = _lines.prox(x, lam, axis=axis)
+        assert_close(fast.prox(x, lam, axis), y, x, lam)
+        mean = fast.run_mean(y, v, axis)
+        assert_close(mean, _lines.run_mean(y, v, axis=axis), v, lam * 0)
+    assert fast.library.num_launches == before + 2 * len(CASES)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "axis"), [*STAGED, *STRIDED])
+def test_a_thread_for_each_line_gives_the_bits_of_the_run_mean(fast, shape, axis, dtype):
+    x, lam, v = operands(shape, axis, "walk", dtype, "scalar")
+    y = _lines.prox(x, lam, axis=axis)
+    assert bits(fast.run_mean(y, v, axis)) == bits(_lines.run_mean(y, v, axis=axis))
+
+
+def test_lines_over_budget_are_divided(fast):
+    """Ramps on which the walk would be quadratic, staged and in memory."""
+    for shape, axis in [((40, 64), 1), ((64, 40), 0)]:
+        x, _, _ = operands(shape, axis, "ramp", "float32", "scalar")
+        lam = jnp.full((1, 1), 1.7, "float32")
+        assert_close(fast.prox(x, lam, axis), _lines.prox(x, lam, axis=axis), x, lam)
+
+
+@pytest.mark.parametrize("place", [0, 99, 150, 299])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_bad_sample_spoils_its_line_only(fast, bad, place):
+    for shape, axis in [((5, 300), 1), ((300, 5), 0), ((1, 2300), 1), ((300, 30), 1)]:
+        x, lam, _ = operands(shape, axis, "walk", "float32", "scalar")
+        line = place % shape[1 - axis]
+        at = (line, place % shape[1]) if axis == 1 else (place, line)
+        spoilt = x.at[at].set(bad)
+        got = fast.prox(spoilt, lam, axis)
+        want = _lines.prox(spoilt, lam, axis=axis)
+        np.testing.assert_array_equal(jnp.isnan(got), jnp.isnan(want))
+
+
+@pytest.mark.parametrize("lam", [0.0, np.inf, -1.0, np.nan])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_weights(fast, lam, dtype):
+    for shape, axis in SMALL:
+        x, _, _ = operands(shape, axis, "walk", dtype, "scalar")
+        lam_array = jnp.full([1] * len(shape), lam, dtype)
+        got, want = fast.prox(x, lam_array, axis), _lines.prox(x, lam_array, axis=axis)
+        if lam == np.inf:
+            assert_close(got, want, x, jnp.abs(x))
+            assert (np.ptp(got, axis=axis) == 0).all()
+        else:
+            assert bits(got) == bits(want)
+
+
+SCHEDULES = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
+    for shape, axis in SMALL:
+        x, lam, v = operands(shape, axis, "walk", dtype, "per edge")
+        answers = set()
+        for order, seed in SCHEDULES:
+            for poison in (0x00, 0xFF):
+                check.library.set_order(order, seed)
+                check.library.set_poison(poison)
+                y = check.prox(x, lam, axis)
+                answers.add((bits(y), bits(check.run_mean(y, v, axis))))
+        assert len(answers) == 1
+    check.library.set_order("forward")
+
+
+def test_every_regime_is_free_of_races(check):
+    for shape, axis in CASES:
+        x, lam, v = operands(shape, axis, "noise", "float32", "scalar")
+        check.run_mean(check.prox(x, lam, axis), v, axis)
+        assert not check.library.report
+
+
+def test_every_synchronisation_is_needed():
+    """Leaves out one barrier at a time: the checker must find it, and say in which kernel."""
+    mutants = mutate.build_mutants(
+        **cuda_emulation.module_arguments(), headers=[cuda_emulation.ROOT / "cuda" / "scan.h"]
+    )
+    emulated = Emulated(mutants.library.path)
+    complaints = []
+
+    def is_caught():
+        for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
+            x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
+            try:
+                emulated.run_mean(emulated.prox(x, lam, axis), v, axis).block_until_ready()
+            except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
+                complaints.append(str(error))
+                return True
+        return False
+
+    assert mutants.sites
+    assert not mutate.survivors(mutants, is_caught)
+    for kernel in ("ProxTile", "RunMeanTile", "ProxBlock"):
+        assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
+
+
+REFUSALS = {
+    "out of range": lambda e, x, lam: e.prox(x, lam, -1),
+    "lam must have the dtype": lambda e, x, lam: e.prox(x, lam.astype("float64"), 1),
+    "does not fit": lambda e, x, lam: e.prox(x, jnp.ones((4, 3), "float32"), 1),
+    "only float32 and float64": lambda e, x, lam: e.prox(x.astype("int32"), lam.astype("int32"), 1),
+    "v of shape": lambda e, x, lam: e.run_mean(x, x[:2], 1),
+    "work space is too small": lambda e, x, lam: e.call(
+        "jaxtv_prox_tv1d",
+        (jax.ShapeDtypeStruct((1, 4000), "float32"), jax.ShapeDtypeStruct((1,), "uint8")),
+        jnp.ones((1, 4000), "float32"),
+        lam,
+        axis=np.int64(1),
+    ),
+}
+
+
+@pytest.mark.parametrize("message", REFUSALS)
+def test_wrong_operands_are_refused(fast, message):
+    x, lam = jnp.ones((4, 9), "float32"), jnp.ones((1, 1), "float32")
+    launches = fast.library.num_launches
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message):
+        jax.block_until_ready(REFUSALS[message](fast, x, lam))
+    assert fast.library.num_launches == launches
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0), (3, 1)])
+def test_nothing_to_do(fast, shape):
+    x, lam = jnp.ones(shape), jnp.full((1, 1), 0.5)
+    assert bits(fast.prox(x, lam, 1)) == bits(x)
+    assert bits(fast.run_mean(x, x, 1)) == bits(x)
+
+
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+
+
+@needs_nvcc
+@pytest.mark.parametrize("arch", [75, 80, 86, 89, 90, 100, 120])
+def test_kernels_compile_without_a_warning_within_their_resources(arch):
+    """Local memory in a float32 kernel, or many more registers than tabled, is a regression."""
+    resources = cuda_resources.compile_for(arch)
+    for kernel, (_, stack, _) in resources.items():
+        assert "<float" not in kernel or stack == 0, f"{kernel} uses local memory"
+    if arch not in cuda_resources.TABLED:
+        return
+    path = cuda_emulation.ROOT / "tests" / "cuda_resources.txt"
+    tabled = cuda_resources.read(path.read_text())[arch]
+    assert resources.keys() == tabled.keys()
+    for kernel, numbers in resources.items():
+        margins = (8, 16, 0)  # between releases of nvcc
+        allowed = [n + margin for n, margin in zip(tabled[kernel], margins, strict=True)]
+        assert all(np.array(numbers) <= allowed), f"{kernel}: {numbers}, tabled {tabled[kernel]}"
+
+
+def test_the_built_module_imports_without_a_driver_and_has_the_targets_of_the_cpu():
+    cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
+    cpu = pytest.importorskip("jaxtv._cpu")
+    assert cuda.targets.keys() == cpu.targets.keys()
+    assert cuda.ffi_api_version == cpu.ffi_api_version
