@@ -50,7 +50,7 @@ class _TV(nnx.Module):
         """The layer's weight."""
         return _weight.lam_from_raw(self.lam_raw[...]) if self.learned else self.lam_init
 
-    def _filter(self, x: Array, prox: Array) -> Array:
+    def _filter(self, x: Array, prox: Any) -> Array:
         return _weight.apply_mode(self.mode, x, prox)
 
 
