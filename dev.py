@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 EMULATED = [f"tests/test_{name}.py" for name in ("values", "gradients", "numerics", "transforms")]
+CPP = {".h", ".cc", ".cu"}
 BUILD_INPUTS = ("pyproject.toml", "CMakeLists.txt", "core", "cpu", "cuda", "ffi")
 
 
@@ -62,11 +63,11 @@ def quickstart() -> None:
 
 
 def test() -> None:
-    sources = [f for f in ROOT.glob("*/**/*") if f.suffix in {".h", ".cc", ".cu"}]
-    ours = [str(f) for f in sources if not f.is_relative_to(VENV)]
+    folders = (ROOT / name for name in ("core", "cpu", "cuda", "ffi", "tests"))
+    files = (str(f) for folder in folders for f in folder.rglob("*.*") if f.suffix in CPP)
     run("ruff", "format", "--check", "--quiet")
     run("ruff", "check", "--quiet")
-    run("clang-format", "--dry-run", "-Werror", *ours)
+    run("clang-format", "--dry-run", "-Werror", *files)
     run("pyright", "--pythonpath", str(BIN / "python"))
     pytest = ("pytest", "--numprocesses", "auto", "--dist", "loadfile")
     # The CUDA kernels, emulated on the CPU, under the tests of values and gradients.
