@@ -54,14 +54,20 @@ def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     return _primitive.bind(_run_mean_p, y, v, axis=axis)[0]
 
 
-def jacobian(y: Array, lam: Array, v: Array, *, axis: int) -> Array:
-    """P v, the derivative of the prox `y` towards v: an edge without weight ties nothing."""
+def jacobian(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Array]:
+    """P v for the prox `y`, as its derivative in x and as that in lam needs it.
+
+    They differ at a weight of 0. There y = x, and equal neighbours do not move together; but as
+    soon as their common weight grows, they do. A weight for each edge grows alone.
+    """
     if lam.shape[axis] == 1:
-        return jnp.where(lam == 0, v, run_mean(y, v, axis=axis))
+        mean = run_mean(y, v, axis=axis)
+        return jnp.where(lam == 0, v, mean), mean
     cut = (jnp.diff(y, axis=axis) != 0) | (lam == 0)
     starts = jnp.concatenate([jnp.ones_like(lax.slice_in_dim(y, 0, 1, axis=axis), bool), cut], axis)
     odd = (jnp.cumsum(starts, axis=axis) % 2).astype(y.dtype)  # tells a run from the next
-    return run_mean(jnp.where(jnp.isnan(y), y, odd), v, axis=axis)
+    mean = run_mean(jnp.where(jnp.isnan(y), y, odd), v, axis=axis)
+    return mean, mean
 
 
 def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
@@ -74,7 +80,9 @@ def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
 def _prox_jvp(results: list[Array], operands, tangents, *, axis: int, **_) -> Array:
     (_, lam), (dx, dlam) = operands, tangents
     y, lam = lax.stop_gradient((results[0], lam))
-    return jacobian(y, lam, shifted(y, dx, dlam, axis=axis), axis=axis)
+    by_x, _ = jacobian(y, lam, dx, axis=axis)
+    _, by_lam = jacobian(y, lam, shifted(y, jnp.zeros_like(dx), dlam, axis=axis), axis=axis)
+    return by_x + by_lam
 
 
 _prox_p = _primitive.make(

@@ -184,8 +184,8 @@ def _prox_fwd(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec):
 def _prox_bwd(axis: int, method: str, spec: WeightSpec, residuals, cotangents):
     del method  # both give the same answer
     y, lam = lax.stop_gradient(residuals)
-    x_bar = _lines.jacobian(y, lam, cotangents[0], axis=axis)
-    edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
+    x_bar, mean = _lines.jacobian(y, lam, cotangents[0], axis=axis)
+    edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis)
     return x_bar, spec.pull_back(edges_bar)
 
 

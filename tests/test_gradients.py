@@ -79,9 +79,10 @@ def test_every_axis_against_run_means(axis):
         ([0.0, 0.0, 4.0], np.inf, [3.0, 0.0, 0.0], [1.0, 1.0, 1.0], 0.0),
         # No edges at all.
         ([5.0], 2.0, [3.0], [3.0], 0.0),
-        # A constant line, and weight zero: equal neighbours form one run by convention.
+        # A constant line: equal neighbours form one run by convention.
         ([2.0, 2.0], 1.0, [1.0, 3.0], [2.0, 2.0], 0.0),
-        ([2.0, 2.0, 5.0], 0.0, [1.0, 3.0, 9.0], [2.0, 2.0, 9.0], -7.0),
+        # Weight zero: y = x whatever x is, but as the weight grows, y = (2 + lam/2 twice, 5 - lam).
+        ([2.0, 2.0, 5.0], 0.0, [1.0, 3.0, 9.0], [1.0, 3.0, 9.0], -7.0),
     ],
 )
 def test_hand_cases(x, lam, g, x_bar, lam_bar):
