@@ -23,25 +23,21 @@ int64_t LinesPerBlock(const Lines& lines) {
 
 ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
                 ffi::Result<ffi::AnyBuffer> y, int64_t axis) try {
-  const auto lines = LinesAlong(x.dimensions(), axis);
-  if (lines.has_error()) return lines.error();
-  const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
-  if (weights.has_error()) return weights.error();
-  if (lam.element_type() != x.element_type()) {
-    return ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x");
-  }
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
+  const auto layout = ProxLayout::Of(x, lam, *y, axis);
+  if (layout.has_error()) return layout.error();
+  const Lines& lines = layout->lines;
+  const WeightLayout& weights = layout->weights;
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const T* xs = static_cast<const T*>(x.untyped_data());
     const T* ws = static_cast<const T*>(lam.untyped_data());
     T* ys = static_cast<T*>(y->untyped_data());
-    if (lines->length > kLongLine && lines->count() < kManyLines) {
-      ProxLongLines(pool, *lines, *weights, xs, ws, ys, 0, lines->count());
+    if (lines.length > kLongLine && lines.count() < kManyLines) {
+      ProxLongLines(pool, lines, weights, xs, ws, ys, 0, lines.count());
       return ffi::Error::Success();
     }
-    ParallelFor(pool, lines->count(), LinesPerBlock(*lines), [&](int64_t begin, int64_t end) {
-      ProxLines(*lines, *weights, xs, ws, ys, begin, end);
+    ParallelFor(pool, lines.count(), LinesPerBlock(lines), [&](int64_t begin, int64_t end) {
+      ProxLines(lines, weights, xs, ws, ys, begin, end);
     });
     return ffi::Error::Success();
   });
@@ -51,10 +47,8 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
 
 ffi::Error RunMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
                    ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
-  const auto lines = LinesAlong(y.dimensions(), axis);
+  const auto lines = LinesOfRunMean(y, v, *mean, axis);
   if (lines.has_error()) return lines.error();
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
-  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
   return DispatchFloat(y.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const T* ys = static_cast<const T*>(y.untyped_data());

@@ -16,15 +16,11 @@ using cuda::CallScope;
 ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
                 ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::AnyBuffer> scratch,
                 int64_t axis) try {
-  const auto lines = LinesAlong(x.dimensions(), axis);
-  if (lines.has_error()) return lines.error();
-  const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
-  if (weights.has_error()) return weights.error();
-  if (lam.element_type() != x.element_type()) {
-    return ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x");
-  }
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  const int64_t needed = lines->count() * cuda::ProxScratchBytes(lines->length);
+  const auto layout = ProxLayout::Of(x, lam, *y, axis);
+  if (layout.has_error()) return layout.error();
+  const Lines& lines = layout->lines;
+  const WeightLayout& weights = layout->weights;
+  const int64_t needed = lines.count() * cuda::ProxScratchBytes(lines.length);
   if (int64_t(scratch->size_bytes()) < needed) {
     return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
   }
@@ -37,7 +33,7 @@ ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
     return cuda::ToError(
-        cuda::ProxTv1d(stream, *lines, *weights, static_cast<const T*>(x.untyped_data()),
+        cuda::ProxTv1d(stream, lines, weights, static_cast<const T*>(x.untyped_data()),
                        static_cast<const T*>(lam.untyped_data()),
                        static_cast<T*>(y->untyped_data()), scratch->untyped_data()));
   });
@@ -47,10 +43,8 @@ ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
 
 ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
                    ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
-  const auto lines = LinesAlong(y.dimensions(), axis);
+  const auto lines = LinesOfRunMean(y, v, *mean, axis);
   if (lines.has_error()) return lines.error();
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
-  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
   if (y.element_count() == 0) return ffi::Error::Success();
   CallScope scope;
   scope.Input(y, "y");

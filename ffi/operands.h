@@ -106,6 +106,16 @@ struct ProxLayout {
   }
 };
 
+// The lines of a run mean, whose operands and result are alike.
+inline ffi::ErrorOr<Lines> LinesOfRunMean(ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer mean,
+                                          int64_t axis) {
+  if (auto error = CheckLike(y, v, "v"); error.failure()) return ffi::Unexpected(error);
+  if (auto error = CheckLike(y, mean, "the result"); error.failure()) {
+    return ffi::Unexpected(error);
+  }
+  return LinesAlong(y.dimensions(), axis);
+}
+
 // Calls run(T{}) with the C++ type of a buffer's elements.
 template <typename Run>
 ffi::Error DispatchFloat(ffi::DataType type, const Run& run) {
