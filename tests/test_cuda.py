@@ -244,8 +244,8 @@ def test_kernels_compile_without_a_warning_within_their_resources(arch):
         assert all(np.array(numbers) <= allowed), f"{kernel}: {numbers}, tabled {tabled[kernel]}"
 
 
-def test_the_built_module_imports_without_a_driver_and_has_the_targets_of_the_cpu():
+def test_the_built_module_imports_without_a_driver_and_has_the_line_operators():
     cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
     cpu = pytest.importorskip("jaxtv._cpu")
-    assert cuda.targets.keys() == cpu.targets.keys()
+    assert {"jaxtv_prox_tv1d", "jaxtv_run_mean"} <= cuda.targets.keys() <= cpu.targets.keys()
     assert cuda.ffi_api_version == cpu.ffi_api_version
