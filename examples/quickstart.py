@@ -99,20 +99,20 @@ def learn(noisy: jax.Array, clean: jax.Array, steps: int) -> tuple[jax.Array, fl
     params = layer.init(jax.random.key(0), noisy)
     optimizer = optax.adam(0.1)
 
-    def loss(params):
+    def loss(params, noisy, clean):
         error = jnp.mean((layer.apply(params, noisy) - clean) ** 2)
         return 10 * jnp.log10(error)  # minus the PSNR
 
     @jax.jit
-    def step(params, state):
-        value, gradient = jax.value_and_grad(loss)(params)
+    def step(params, state, noisy, clean):
+        value, gradient = jax.value_and_grad(loss)(params, noisy, clean)
         updates, state = optimizer.update(gradient, state)
         return optax.apply_updates(params, updates), state, -value
 
     state = optimizer.init(params)
     progress = tqdm(range(steps), desc="learning lam")
     for _ in progress:
-        params, state, value = step(params, state)
+        params, state, value = step(params, state, noisy, clean)
         progress.set_postfix(lam=f"{weight(params):.4f}", psnr=f"{value:.2f} dB")
     return layer.apply(params, noisy), weight(params)
 
