@@ -36,7 +36,7 @@ class Solution(NamedTuple):
 
 
 def prox(
-    x: Array, lams: Sequence[Array], tol: Array, max_sweeps: Array, *, axes: tuple[int, ...]
+    x: Array, lams: Sequence[Array], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
 ) -> Solution:
     """The TV prox of each image, to an error of at most `tol * ||x - mean(x)||`.
 

@@ -147,8 +147,9 @@ class WeightSpec(NamedTuple):
         shared = tuple(d for d, size in enumerate(lam.shape) if size == 1)
         return cls(shared, jax.typeof(lam).sharding.spec)
 
-    def pull_back(self, per_edge: Array) -> Array:
-        """The cotangent of a weight from that of each edge it weighs."""
+    def pull_back(self, y: Array, mean: Array, axis: int) -> Array:
+        """The cotangent of a weight of the prox `y`, from P y_bar: see the derivation below."""
+        per_edge = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis)
         total = per_edge.sum(self.shared, keepdims=True)
         if jax.typeof(total).sharding.spec == self.sharding:
             return total
@@ -185,8 +186,7 @@ def _prox_bwd(axis: int, method: str, spec: WeightSpec, residuals, cotangents):
     del method  # both give the same answer
     y, lam = lax.stop_gradient(residuals)
     x_bar, mean = _lines.jacobian(y, lam, cotangents[0], axis=axis)
-    edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis)
-    return x_bar, spec.pull_back(edges_bar)
+    return x_bar, spec.pull_back(y, mean, axis)
 
 
 _prox.defvjp(_prox_fwd, _prox_bwd)

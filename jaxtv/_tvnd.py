@@ -273,8 +273,7 @@ def _sweep(
     """`num_sweeps` sweeps of proximal Dykstra, and the fields of `ProxInfo`."""
     y, gap = _dykstra(x, lams, axes, num_sweeps, line)
     # Without any weight the prox is x, also in the sign of a zero.
-    weighted = functools.reduce(operator.or_, ((w != 0).any(axes, keepdims=True) for w in lams))
-    y = _replace(y, jnp.where(weighted, y, x))
+    y = _replace(y, jnp.where(_alternating.any_positive(lams, axes), y, x))
     valid = _alternating.is_valid(x, lams, axes)
     y = jnp.where(valid, y, jnp.nan)
     gap = jnp.where(valid, gap, jnp.nan)
@@ -315,7 +314,7 @@ def _dykstra(
 def _solve(
     x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
 ) -> _images.Solution:
-    return _images.prox(x, lams, tol, max_sweeps, axes=axes)
+    return _images.prox(x, lams, tol, max_sweeps, axes)
 
 
 def _solve_fwd(x, lams, tol, max_sweeps, axes):
@@ -327,12 +326,12 @@ def _solve_bwd(axes, residuals, cotangent):
     y, lams, tol, max_sweeps = residuals
     y, lams = lax.stop_gradient((y, lams))
     x_bar = _images.component_mean(y, lams, cotangent.y, axes=axes)
-    lams_bar = []
-    for lam, axis in zip(lams, axes, strict=True):
-        edges_bar = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(x_bar, axis=axis)
-        lams_bar.append(_tv1d.WeightSpec.of(lam).pull_back(edges_bar))
+    lams_bar = tuple(
+        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
+        for lam, axis in zip(lams, axes, strict=True)
+    )
     no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
-    return x_bar, tuple(lams_bar), jnp.zeros_like(tol), no_sweeps_bar
+    return x_bar, lams_bar, jnp.zeros_like(tol), no_sweeps_bar
 
 
 _solve.defvjp(_solve_fwd, _solve_bwd)

@@ -65,11 +65,5 @@ def prox_tv_2d(
     return (y, info) if return_info else y
 
 
-def _solve(
-    x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
-) -> _images.Solution:
-    return _images.prox(x, lams, tol, max_sweeps, axes=axes)
-
-
 # The primitives beneath have both modes; the functions of jaxtv put a custom_vjp on top.
-_RULES = _tvnd.Rules(_tv1d.solve_raw, _solve)
+_RULES = _tvnd.Rules(_tv1d.solve_raw, _images.prox)
