@@ -22,6 +22,7 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.extend.mlir import ir
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import PartitionSpec
 
 from jaxtv import _ffi
 
@@ -48,7 +49,11 @@ def make(
         outputs = primitive.bind(*_batch_first(args, dims, full_operands), **_shifted(params))
         return outputs, [0] * len(outputs)
 
-    primitive.def_impl(lambda *args, **params: compiled(**params)(*args))
+    def run(*args: Array, **params) -> list[Array]:
+        with jax.disable_jit(False):  # there is nothing to run but the compiled kernel
+            return compiled(**params)(*args)
+
+    primitive.def_impl(run)
     primitive.def_abstract_eval(lambda x, *_, **params: results(x, **params))
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=True))
@@ -60,7 +65,39 @@ def make(
 
 def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
     """The results of a primitive that `make` made."""
-    return primitive.bind(*match_manual_axes(*operands), **params)
+    operands = match_manual_axes(*operands)
+    x = jax.typeof(operands[0])
+    if not any(x.sharding.spec[_first_axis(params) :]):
+        return primitive.bind(*operands, **params)
+    # On a mesh with explicit axes, batch dimensions behind the first axis are cut. The compiled
+    # call can only be partitioned along those before it; but here each device can call its own.
+    return _bind_per_device(primitive, operands, params)
+
+
+def _bind_per_device(
+    primitive: Primitive, operands: Sequence[Array], params: dict[str, Any]
+) -> list[Array]:
+    x = jax.typeof(operands[0])
+
+    def spec(a: Array | ShapedArray) -> PartitionSpec:
+        """As `x` is cut, but for what broadcasts."""
+        sizes = zip(x.sharding.spec, a.shape, strict=True)
+        return PartitionSpec(*(names if size > 1 else None for names, size in sizes))
+
+    results, _ = primitive.abstract_eval(*map(jax.typeof, operands), **params)
+    mapped = jax.shard_map(
+        functools.partial(bind, primitive, **params),
+        mesh=x.sharding.mesh,
+        axis_names={name for names in x.sharding.spec for name in _names(names)},
+        in_specs=tuple(map(spec, operands)),
+        out_specs=[spec(r) for r in results],
+    )
+    return mapped(*(_resharded(a, x.sharding.update(spec=spec(a))) for a in operands))
+
+
+def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The mesh axes in an entry of a PartitionSpec."""
+    return names if isinstance(names, tuple) else () if names is None else (names,)
 
 
 def differentiable(primitive: Primitive, rule: Callable) -> None:
@@ -109,9 +146,31 @@ def self_adjoint(primitive: Primitive) -> None:
 def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any) -> ShapedArray:
     """The abstract value of numbers for each line or image of `x`: size 1 along `axes`."""
     shape = tuple(1 if d in axes else size for d, size in enumerate(x.shape))
+    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=_whole_along(x, axes))
+
+
+def gathered(x: Array, axes: tuple[int, ...]) -> Array:
+    """`x`, whole along `axes` on every device.
+
+    For a mesh with explicit axes, whose shardings are part of the type: there jnp functions refuse
+    to cut what the differences between neighbours leave. With automatic axes XLA gathers.
+    """
+    return _resharded(x, _whole_along(jax.typeof(x), axes))
+
+
+def sharded_as(y: Array, x: Array) -> Array:
+    """`y`, over devices as `x` of the same shape is: undoes `gathered`."""
+    return _resharded(y, jax.typeof(x).sharding)
+
+
+def _whole_along(x: ShapedArray, axes: tuple[int, ...]) -> Any:
     spec = (None if d in axes else names for d, names in enumerate(x.sharding.spec))
-    sharding = x.sharding.update(spec=jax.sharding.PartitionSpec(*spec))
-    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=sharding)
+    return x.sharding.update(spec=PartitionSpec(*spec))
+
+
+def _resharded(x: Array, sharding: Any) -> Array:
+    same = jax.typeof(x).sharding.spec == sharding.spec
+    return x if same else jax.sharding.reshard(x, sharding)
 
 
 def match_manual_axes(*operands: Array) -> list[Array]:
@@ -180,9 +239,27 @@ def _lower_to(target: str, primitive: Primitive, platform: str) -> Callable:
         extra = _partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
         attributes = {k: np.array(v) if isinstance(v, tuple) else v for k, v in params.items()}
         lowering = jax.ffi.ffi_lowering(target, extra_attributes=extra)
-        return lowering(ctx, *operands, **attributes)[:num_results]
+        values = lowering(ctx, *operands, **attributes)[:num_results]
+        return _pinned(ctx, values) if sharded else values
 
     return rule
+
+
+def _pinned(ctx, values: Sequence) -> Sequence:
+    """The results of a call, with the shardings that their types have on a mesh of explicit axes.
+
+    As jnp functions do; else XLA may choose to cut a line where it is made, for a later use.
+    """
+    avals = ctx.avals_out[: len(values)]
+    if not avals[0].sharding.mesh.explicit_axes:
+        return values
+
+    def pin(*results: Array) -> list[Array]:
+        return [jax.sharding.reshard(r, a.sharding) for r, a in zip(results, avals, strict=True)]
+
+    return mlir.lower_fun(pin, multiple_results=True)(
+        ctx.replace(avals_in=avals, avals_out=avals), *values
+    )
 
 
 def _scratch_bytes(per_sample: int, longest: int, lines: Sequence[int]) -> int:

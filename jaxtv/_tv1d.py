@@ -117,8 +117,9 @@ def checked(
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
     lam = _arguments.weights(lam, x, axis)
-    y, iterations = rule(x.astype(lam.dtype), lam, axis, method)
-    return y.astype(x.dtype), LineInfo(iterations.squeeze(axis))
+    whole, lam = (_primitive.gathered(a, (axis,)) for a in (x.astype(lam.dtype), lam))
+    y, iterations = rule(whole, lam, axis, method)
+    return _primitive.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
 
 
 def solve(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
@@ -222,6 +223,7 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
     axis = _arguments.tv_axis(axis, x.ndim)
     if x.shape[axis] == 0:
         return x.sum(axis, keepdims=keepdims)
+    x = _primitive.gathered(x, (axis,))
     wide = x.astype(_arguments.compute_type(x))
     dual = jnp.cumsum(wide - wide.mean(axis, keepdims=True), axis=axis)
     return jnp.abs(dual).max(axis, keepdims=keepdims).astype(x.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _images, _tv1d
+from jaxtv import _alternating, _arguments, _images, _primitive, _tv1d
 
 Weights = ArrayLike | tuple[ArrayLike, ...]
 
@@ -181,6 +181,7 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(tuple(axes), x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
+    x, *lams = (_primitive.gathered(a, axes) for a in (x, *lams))
     wide = x.astype(_arguments.compute_type(x))
     return _alternating.total_variation(wide, lams, axes).squeeze(axes).astype(x.dtype)
 
@@ -230,12 +231,14 @@ def _prox_tv(
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(axes, x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    wide = x.astype(_arguments.compute_type(x))
+    wide, *lams = (
+        _primitive.gathered(a, axes) for a in (x.astype(_arguments.compute_type(x)), *lams)
+    )
     if x.size == 0:
         num_sweeps = 0
     if num_sweeps is not None:
         # The last axis goes first, so that a sweep over (rows, columns) is that of Alg. 1.
-        y, info = _sweep(wide, lams[::-1], axes[::-1], num_sweeps, tol, rules.line)
+        y, info = _sweep(wide, tuple(lams[::-1]), axes[::-1], num_sweeps, tol, rules.line)
     else:
         pairs = sorted(zip(axes, lams, strict=True), key=operator.itemgetter(0))
         ascending = tuple(axis for axis, _ in pairs)
@@ -249,7 +252,7 @@ def _prox_tv(
         )
         y, *info = solution
     info = ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in info))
-    return y.astype(x.dtype), info
+    return _primitive.sharded_as(y.astype(x.dtype), x), info
 
 
 @jax.custom_jvp
