@@ -92,7 +92,7 @@ def _bind_per_device(
         in_specs=tuple(map(spec, operands)),
         out_specs=[spec(r) for r in results],
     )
-    return mapped(*(_resharded(a, x.sharding.update(spec=spec(a))) for a in operands))
+    return mapped(*(resharded(a, spec(a)) for a in operands))
 
 
 def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
@@ -146,31 +146,33 @@ def self_adjoint(primitive: Primitive) -> None:
 def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any) -> ShapedArray:
     """The abstract value of numbers for each line or image of `x`: size 1 along `axes`."""
     shape = tuple(1 if d in axes else size for d, size in enumerate(x.shape))
-    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=_whole_along(x, axes))
+    sharding = x.sharding.update(spec=_whole_along(x, axes))
+    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=sharding)
 
 
-def gathered(x: Array, axes: tuple[int, ...]) -> Array:
-    """`x`, whole along `axes` on every device.
+def placed(axes: tuple[int, ...], x: Array, *others: Array) -> list[Array]:
+    """Operands such that each device can work on its lines or images along `axes` alone.
 
-    For a mesh with explicit axes, whose shardings are part of the type: there jnp functions refuse
-    to cut what the differences between neighbours leave. With automatic axes XLA gathers.
+    Inside `shard_map` all vary over the same mesh axes. On a mesh with explicit axes, whose
+    shardings are part of the type, they are gathered along `axes`: jnp functions refuse to cut what
+    the differences between neighbours leave. With automatic axes XLA gathers.
     """
-    return _resharded(x, _whole_along(jax.typeof(x), axes))
+    return [resharded(a, _whole_along(jax.typeof(a), axes)) for a in match_manual_axes(x, *others)]
 
 
 def sharded_as(y: Array, x: Array) -> Array:
-    """`y`, over devices as `x` of the same shape is: undoes `gathered`."""
-    return _resharded(y, jax.typeof(x).sharding)
+    """`y`, over devices as `x` of the same shape is: undoes `placed`."""
+    return resharded(y, jax.typeof(x).sharding.spec)
 
 
-def _whole_along(x: ShapedArray, axes: tuple[int, ...]) -> Any:
-    spec = (None if d in axes else names for d, names in enumerate(x.sharding.spec))
-    return x.sharding.update(spec=PartitionSpec(*spec))
+def resharded(x: Array, spec: PartitionSpec) -> Array:
+    """`x`, cut over devices as `spec` says; not touched if it is so already."""
+    sharding = jax.typeof(x).sharding
+    return x if sharding.spec == spec else jax.sharding.reshard(x, sharding.update(spec=spec))
 
 
-def _resharded(x: Array, sharding: Any) -> Array:
-    same = jax.typeof(x).sharding.spec == sharding.spec
-    return x if same else jax.sharding.reshard(x, sharding)
+def _whole_along(x: ShapedArray, axes: tuple[int, ...]) -> PartitionSpec:
+    return PartitionSpec(*(None if d in axes else names for d, names in enumerate(x.sharding.spec)))
 
 
 def match_manual_axes(*operands: Array) -> list[Array]:

@@ -117,14 +117,13 @@ def checked(
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
     lam = _arguments.weights(lam, x, axis)
-    whole, lam = (_primitive.gathered(a, (axis,)) for a in (x.astype(lam.dtype), lam))
-    y, iterations = rule(whole, lam, axis, method)
+    wide, lam = _primitive.placed((axis,), x.astype(lam.dtype), lam)
+    y, iterations = rule(wide, lam, axis, method)
     return _primitive.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
 
 
 def solve(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
     """The prox with its derivative, and the iterations that each line took, size 1 along `axis`."""
-    x, lam = _primitive.match_manual_axes(x, lam)
     return _prox(x, lam, axis, method, WeightSpec.of(lam))
 
 
@@ -151,10 +150,7 @@ class WeightSpec(NamedTuple):
     def pull_back(self, y: Array, mean: Array, axis: int) -> Array:
         """The cotangent of a weight of the prox `y`, from P y_bar: see the derivation below."""
         per_edge = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis)
-        total = per_edge.sum(self.shared, keepdims=True)
-        if jax.typeof(total).sharding.spec == self.sharding:
-            return total
-        return jax.sharding.reshard(total, self.sharding)
+        return _primitive.resharded(per_edge.sum(self.shared, keepdims=True), self.sharding)
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -223,7 +219,7 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
     axis = _arguments.tv_axis(axis, x.ndim)
     if x.shape[axis] == 0:
         return x.sum(axis, keepdims=keepdims)
-    x = _primitive.gathered(x, (axis,))
+    (x,) = _primitive.placed((axis,), x)
     wide = x.astype(_arguments.compute_type(x))
     dual = jnp.cumsum(wide - wide.mean(axis, keepdims=True), axis=axis)
     return jnp.abs(dual).max(axis, keepdims=keepdims).astype(x.dtype)

@@ -181,8 +181,7 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(tuple(axes), x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    x, *lams = (_primitive.gathered(a, axes) for a in (x, *lams))
-    wide = x.astype(_arguments.compute_type(x))
+    wide, *lams = _primitive.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
     return _alternating.total_variation(wide, lams, axes).squeeze(axes).astype(x.dtype)
 
 
@@ -231,9 +230,7 @@ def _prox_tv(
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(axes, x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    wide, *lams = (
-        _primitive.gathered(a, axes) for a in (x.astype(_arguments.compute_type(x)), *lams)
-    )
+    wide, *lams = _primitive.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
     if x.size == 0:
         num_sweeps = 0
     if num_sweeps is not None:

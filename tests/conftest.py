@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Under which settings do all tests run? Float64 on, no implicit promotion, four CPU devices."""
+"""Under which settings do all tests run? Float64 on, no implicit promotion, eight CPU devices."""
 
 import os
 
 # Before jax is imported.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 import hypothesis
 import jax
