@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Do jit, vmap, grad, scan, remat and their combinations give what plain loops give?"""
+"""Does every operator compose with every transformation? A table, one test for each cell.
 
-import os
-import subprocess
-import sys
+A transformation takes an operator f(x, lam) on one image x, and returns what it got and what plain
+Python on the untransformed operator makes of it. Gradients are compared with finite differences.
+"""
+
+import functools
 
 import chex
 import jax
@@ -11,214 +13,296 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from helpers import assert_prox, bits, signal
+from helpers import bits, signal
+from jax import lax
 
 import jaxtv
+from jaxtv import forward
 
-LAM = jnp.array(0.6)
-SOLVERS = {
-    "1d": lambda x, lam=LAM: jaxtv.prox_tv_1d(x, lam, axis=-2),
-    "sweeps": lambda x, lam=LAM: jaxtv.prox_tv_2d(x, lam, num_sweeps=3),
-    "converged": lambda x, lam=LAM: jaxtv.prox_tv_2d(x, lam, tol=1e-6),
+OPERATORS = {
+    "1d": lambda x, lam: jaxtv.prox_tv_1d(x, lam, axis=-2),
+    "newton": lambda x, lam: jaxtv.prox_tv_1d(x, lam, method="newton"),
+    "sweeps": lambda x, lam: jaxtv.prox_tv_2d(x, lam, num_sweeps=2),
+    "converged": lambda x, lam: jaxtv.prox_tv_2d(x, lam, tol=1e-9),
+    "volumes": lambda x, lam: jaxtv.prox_tv(x[None], lam, axes=(0, 1, 2), tol=1e-9)[0],
+    "forward": lambda x, lam: forward.prox_tv_2d(x, lam, tol=1e-9),
 }
-each_solver = pytest.mark.parametrize("name", SOLVERS)
+FORWARD = {name: f for name, f in OPERATORS.items() if name == "forward"} | {
+    "1d": lambda x, lam: forward.prox_tv_1d(x, lam, axis=-2),
+    "newton": lambda x, lam: forward.prox_tv_1d(x, lam, method="newton"),
+    "sweeps": lambda x, lam: forward.prox_tv_2d(x, lam, num_sweeps=2),
+}
+
+X = jnp.array(signal("noise", (4, 5, 6)))
+LAM = jnp.array([0.2, 0.3, 0.5, 0.9])  # each below every lambda_max
+IMAGE, WEIGHT = X[0], LAM[1]
+COTANGENT = jnp.array(signal("noise", (5, 6), seed=1))
+TABLE, REVERSE, BOTH = {}, {}, {}
 
 
-def walks(*shape):
-    return jnp.array(signal("walk", shape))
+def loss(f):
+    return lambda x, lam: jnp.vdot(COTANGENT, jnp.sin(f(x, lam)))
 
 
-@each_solver
-def test_jit_changes_no_bit(name):
-    f, x = SOLVERS[name], walks(3, 7, 9)
-    assert bits(jax.jit(f)(x)) == bits(f(x))
+def gradient(f):
+    return jax.grad(loss(f), (0, 1))
 
 
-@pytest.mark.parametrize(("in_axis", "out_axis"), [(0, 0), (1, -1), (2, 1), (3, 0), (-1, -1)])
-@each_solver
-def test_vmap_over_any_axis_is_a_loop(name, in_axis, out_axis):
-    f, x = SOLVERS[name], walks(4, 5, 6, 3)
-    got = jax.vmap(f, in_axis, out_axis)(x)
-    want = [f(jnp.take(x, i, axis=in_axis)) for i in range(x.shape[in_axis])]
-    np.testing.assert_allclose(got, np.stack(want, out_axis), rtol=0, atol=1e-13)
+def stack(values):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *values)
 
 
-@pytest.mark.parametrize("in_axes", [(None, 0), (0, None), (0, 0), (2, 1), (1, 2), (None, -1)])
-@pytest.mark.parametrize("name", ["1d", "sweeps"])
-def test_vmap_over_weights(name, in_axes):
-    f, x_axis, lam_axis = SOLVERS[name], *in_axes
-    x = walks(3, 7, 5) if x_axis is None else jnp.moveaxis(walks(4, 3, 7, 5), 0, x_axis)
-    weights = jnp.array(np.random.default_rng(0).uniform(0.1, 2, (4, 3, 1, 1)))
-    lam = weights[0] if lam_axis is None else jnp.moveaxis(weights, 0, lam_axis)
-    got = jax.vmap(f, in_axes)(x, lam)
-    pick = lambda a, axis, i: a if axis is None else jnp.take(a, i, axis=axis)  # noqa: E731
-    want = [f(pick(x, x_axis, i), pick(lam, lam_axis, i)) for i in range(4)]
-    np.testing.assert_allclose(got, np.stack(want), rtol=0, atol=1e-13)
+def difference(f, x, direction, step=1e-6):
+    """The derivative of f at x along a direction, by central differences."""
+    ends = (jax.tree.map(lambda a, b: a + s * b, x, direction) for s in (step, -step))
+    high, low = (f(*end) for end in ends)
+    return jax.tree.map(lambda a, b: (a - b) / (2 * step), high, low)
 
 
-def test_vmap_over_a_scalar_weight_per_line_and_per_edge():
-    x, rng = walks(4, 9), np.random.default_rng(1)
-    for shape in [(4,), (4, 1), (4, 8)]:
-        lam = rng.uniform(0.1, 2, shape)
-        y = jax.vmap(jaxtv.prox_tv_1d)(x, jnp.array(lam))
-        assert_prox(y, x, lam.reshape(4, -1))
+def row(table):
+    def add(transformation):
+        table[transformation.__name__] = transformation
+        return transformation
+
+    return add
 
 
-def test_nested_vmap_makes_a_table():
-    x, lam = walks(3, 8), jnp.array([0.1, 0.5, 2.0, 9.0])
-    table = jax.vmap(jax.vmap(jaxtv.prox_tv_1d, (None, 0)), (0, None))(x, lam)
-    np.testing.assert_array_equal(table.shape, (3, 4, 8))
-    for i in range(4):
-        np.testing.assert_allclose(table[:, i], jaxtv.prox_tv_1d(x, lam[i]), rtol=0, atol=1e-13)
+@row(TABLE)
+def jit(f):
+    return jax.jit(f)(IMAGE, WEIGHT), f(IMAGE, WEIGHT)
 
 
-def test_vmap_of_no_elements():
-    assert jax.vmap(SOLVERS["1d"])(jnp.zeros((0, 5, 3))).shape == (0, 5, 3)
+@row(TABLE)
+def vmap_over_both(f):
+    return jax.vmap(f)(X, LAM), stack(map(f, X, LAM))
 
 
-@each_solver
-def test_vmap_of_grad_and_grad_of_vmap(name):
-    f, x = SOLVERS[name], walks(4, 6, 5)
-    loss = jax.jit(lambda x, lam: jnp.sum(f(x, lam) ** 3))
-    grad = jax.jit(jax.grad(loss, (0, 1)))
-    lam = jnp.array([0.2, 0.5, 1.0, 2.0])
-    per_example = jax.vmap(grad)(x, lam)
-    of_sum = jax.grad(lambda x, lam: jax.vmap(loss)(x, lam).sum(), (0, 1))(x, lam)
-    looped = [grad(x[i], lam[i]) for i in range(4)]
-    for k in range(2):
-        want = np.stack([g[k] for g in looped])
-        np.testing.assert_allclose(per_example[k], want, rtol=1e-10, atol=1e-10)
-        np.testing.assert_allclose(of_sum[k], want, rtol=1e-10, atol=1e-10)
+@row(TABLE)
+def vmap_over_images(f):
+    got = jax.vmap(f, (2, None), 1)(jnp.moveaxis(X, 0, 2), WEIGHT)
+    return got, jnp.stack([f(x, WEIGHT) for x in X], 1)
 
 
-@pytest.mark.parametrize("name", ["1d", "sweeps"])
-def test_scan_is_a_loop_and_differentiates(name):
-    f, x, lams = SOLVERS[name], walks(2, 6, 5), jnp.array([0.1, 0.2, 0.4])
-    scanned = lambda x, lams: jax.lax.scan(lambda c, lam: (f(c, lam), None), x, lams)[0]  # noqa: E731
-    looped = lambda x, lams: f(f(f(x, lams[0]), lams[1]), lams[2])  # noqa: E731
-    np.testing.assert_allclose(scanned(x, lams), looped(x, lams), rtol=0, atol=1e-13)
-    got, want = (
-        jax.grad(lambda *a, f=f: jnp.sum(f(*a) ** 3), (0, 1))(x, lams) for f in (scanned, looped)
-    )
-    chex.assert_trees_all_close(got, want, rtol=1e-12)
+@row(TABLE)
+def vmap_over_weights(f):
+    return jax.vmap(f, (None, 0), -1)(IMAGE, LAM), jnp.stack([f(IMAGE, w) for w in LAM], -1)
 
 
-@each_solver
-def test_remat_changes_no_gradient(name):
-    f, x = SOLVERS[name], walks(2, 6, 5)
-    loss = lambda f: jax.jit(jax.grad(lambda x, lam: jnp.sum(f(jnp.sin(x), lam) ** 3), (0, 1)))  # noqa: E731
-    chex.assert_trees_all_close(loss(jax.checkpoint(f))(x, LAM), loss(f)(x, LAM), rtol=1e-13)
+@row(TABLE)
+def vmap_nested(f):
+    got = jax.vmap(jax.vmap(f, (None, 0)), (-1, None), 1)(jnp.moveaxis(X, 0, -1), LAM)
+    return got, jnp.stack([jnp.stack([f(x, w) for w in LAM]) for x in X], 1)
 
 
-def test_cond_and_while_loop():
-    x = walks(3, 12)
-    halved = lambda s: (jaxtv.prox_tv_1d(s[0], 0.1), s[1] + 1)  # noqa: E731
-    y, _ = jax.lax.while_loop(lambda s: s[1] < 4, halved, (x, 0))
-    np.testing.assert_allclose(y, jaxtv.prox_tv_1d(x, 0.4), rtol=0, atol=1e-13)
-    y = jax.jit(lambda p, x: jax.lax.cond(p, jaxtv.prox_tv_1d, lambda x, lam: x, x, 0.4))(True, x)
-    np.testing.assert_allclose(y, jaxtv.prox_tv_1d(x, 0.4), rtol=0, atol=1e-13)
+@row(TABLE)
+def scan(f):
+    got = lax.scan(lambda x, w: (f(x, w), f(x, w)), IMAGE, LAM[:2])
+    first = f(IMAGE, LAM[0])
+    second = f(first, LAM[1])
+    return got, (second, jnp.stack([first, second]))
 
 
-def test_jacrev_is_the_run_mean_matrix():
-    x = walks(12)
-    y = np.asarray(jaxtv.prox_tv_1d(x, LAM))
-    want = oracle.run_mean(np.broadcast_to(y, (12, 12)), np.eye(12))
-    np.testing.assert_allclose(jax.jacrev(jaxtv.prox_tv_1d)(x, LAM), want, rtol=0, atol=1e-15)
-    s = np.sign(np.diff(y, prepend=y[0], append=y[-1]))
-    jac = jax.jacrev(jaxtv.prox_tv_1d, 1)(x, LAM)
-    np.testing.assert_allclose(jac, oracle.run_mean(y, np.diff(s)), rtol=0, atol=1e-14)
+@row(TABLE)
+def map_in_batches(f):
+    got = lax.map(lambda a: f(*a), (X, LAM), batch_size=3)
+    return got, stack(map(f, X, LAM))
 
 
-def test_reverse_over_reverse():
-    """The prox is piecewise affine: no curvature of its own, and P^T P = P through a square."""
-    x, g = walks(12), jnp.array(signal("noise", (12,), 5))
-    linear = jax.jacrev(jax.grad(lambda x: jnp.vdot(g, jaxtv.prox_tv_1d(x, LAM))))(x)
-    np.testing.assert_array_equal(linear, np.zeros((12, 12)))
-    square = lambda x, lam: jnp.sum(jaxtv.prox_tv_1d(x, lam) ** 2) / 2  # noqa: E731
-    jac = jax.jacrev(jaxtv.prox_tv_1d)(x, LAM)
-    np.testing.assert_allclose(jax.jacrev(jax.grad(square))(x, LAM), jac, rtol=0, atol=1e-14)
-    slope = jax.jacrev(jaxtv.prox_tv_1d, 1)(x, LAM)
-    second = jax.grad(jax.grad(square, 1), 1)(x, LAM)
-    np.testing.assert_allclose(second, jnp.vdot(slope, slope), rtol=1e-13)
-    mixed = jax.grad(jax.grad(square, 1), 0)(x, LAM)
-    np.testing.assert_allclose(mixed, jac.T @ slope, rtol=0, atol=1e-13)
+@row(TABLE)
+def while_loop(f):
+    def step(state):
+        return f(state[0], WEIGHT), state[1] + 1
+
+    got = lax.while_loop(lambda state: state[1] < 2, step, (IMAGE, 0))[0]
+    return got, f(f(IMAGE, WEIGHT), WEIGHT)
 
 
-def test_the_gradient_of_a_gradient_in_the_cotangent():
-    """A penalty on the gradient with respect to the input."""
-    x, g = walks(2, 10), jnp.array(signal("noise", (2, 10), 5))
-    pull = lambda g: jax.vjp(lambda v: jaxtv.prox_tv_1d(v, LAM), x)[1](g)[0]  # noqa: E731
-    got = jax.grad(lambda g: jnp.sum(pull(g) ** 2) / 2)(g)
-    np.testing.assert_allclose(got, pull(g), rtol=0, atol=1e-15)  # P^T P g = P g
+@row(TABLE)
+def while_loop_batched(f):
+    """With a trip count for each image, which makes it a loop over masked batches."""
+
+    def repeat(x, times):
+        body = lambda state: (f(state[0], WEIGHT), state[1] - 1)  # noqa: E731
+        return lax.while_loop(lambda state: state[1] > 0, body, (x, times))[0]
+
+    return jax.vmap(repeat)(X[:2], jnp.array([0, 1])), jnp.stack([X[0], f(X[1], WEIGHT)])
 
 
-@each_solver
-def test_forward_mode_is_refused_by_type(name):
-    x = walks(6, 5)
-    with pytest.raises(TypeError):
-        jax.jvp(SOLVERS[name], (x,), (x,))
+@row(TABLE)
+def cond(f):
+    branch = jax.jit(lambda p: lax.cond(p, f, lambda x, lam: x * lam, IMAGE, WEIGHT))
+    return (branch(True), branch(False)), (f(IMAGE, WEIGHT), IMAGE * WEIGHT)
 
 
-@each_solver
-def test_a_donated_input_is_used_up(name):
-    f, x = SOLVERS[name], walks(3, 16, 16)
-    want = np.asarray(f(x))
-    y = jax.jit(f, donate_argnums=0)(x)
-    np.testing.assert_array_equal(y, want)
+@row(TABLE)
+def cond_batched(f):
+    """Becomes a select between both branches."""
+    choose = lambda p, x: lax.cond(p, f, lambda x, lam: x, x, WEIGHT)  # noqa: E731
+    got = jax.vmap(choose)(jnp.array([True, False]), X[:2])
+    return got, jnp.stack([f(X[0], WEIGHT), X[1]])
+
+
+@row(TABLE)
+def donation(f):
+    x = IMAGE + 0
+    got = jax.jit(f, donate_argnums=0)(x, WEIGHT)
     assert x.is_deleted()
+    return got, f(IMAGE, WEIGHT)
 
 
-@each_solver
-def test_a_new_weight_does_not_retrace(name):
-    chex.clear_trace_counter()
-    f = jax.jit(chex.assert_max_traces(SOLVERS[name], n=1))
-    x = walks(4, 5)
-    for lam in (0.0, 0.3, 1.0, 50.0):
-        y = f(x, jnp.array(lam))
-    np.testing.assert_allclose(y, np.full((4, 5), np.mean(y)) if name != "1d" else y, atol=1e-9)
+@row(REVERSE)
+def grad(f):
+    direction = (jnp.cos(7 * IMAGE), jnp.array(0.4))
+    got = sum(jnp.vdot(g, d) for g, d in zip(gradient(f)(IMAGE, WEIGHT), direction, strict=True))
+    return got, difference(loss(f), (IMAGE, WEIGHT), direction)
 
 
-def test_an_eager_call_compiles_once_for_all_weights():
-    x = walks(4, 23)
-    jaxtv.prox_tv_1d(x, 0.5)
-    with jax.log_compiles(False), jax.no_tracing():
-        for lam in (0.25, 2.0, 7.5):
-            assert_prox(jaxtv.prox_tv_1d(x, lam), x, lam)
+@row(REVERSE)
+def vjp(f):
+    value, pull = jax.vjp(lambda x, lam: jnp.sin(f(x, lam)), IMAGE, WEIGHT)
+    got = value, pull(COTANGENT)
+    return got, (jnp.sin(f(IMAGE, WEIGHT)), gradient(f)(IMAGE, WEIGHT))
 
 
-def test_tracing_with_shapes_only():
-    x = jax.ShapeDtypeStruct((2, 7, 9), "bfloat16")
-    for f in SOLVERS.values():
-        out = jax.eval_shape(lambda x, f=f: f(x, 0.5), x)
-        assert (out.shape, out.dtype) == (x.shape, x.dtype)
+@row(REVERSE)
+def vmap_of_grad(f):
+    return jax.vmap(gradient(f))(X, LAM), stack(map(gradient(f), X, LAM))
 
 
-def test_many_calls_in_one_program():
-    """Independent calls may run at the same time; none may see another's scratch memory."""
-    x = walks(8, 300)
-    lams = np.geomspace(0.1, 30, 12)
-    ys = jax.jit(lambda x: [jaxtv.prox_tv_1d(x + i, lam) for i, lam in enumerate(lams)])(x)
-    for i, lam in enumerate(lams):
-        assert_prox(ys[i], np.asarray(x) + i, lam)
+@row(REVERSE)
+def vmap_of_grad_over_weights(f):
+    got = jax.vmap(gradient(f), (None, 0))(IMAGE, LAM)
+    return got, stack(gradient(f)(IMAGE, w) for w in LAM)
 
 
-SINGLE_PRECISION = """
-import jax, jax.numpy as jnp, jaxtv, numpy as np
-x = np.array([0., 0., 4.])
-y, pull = jax.vjp(jaxtv.prox_tv_1d, x, 1.0)
-assert y.dtype == jnp.float32 and y.tolist() == [0.5, 0.5, 3.0], y
-assert pull(jnp.array([1., 2., 4.]))[0].tolist() == [1.5, 1.5, 4.0]
-image, info = jaxtv.prox_tv_2d(np.outer(x, x), np.float64(0.5), return_info=True)
-assert image.dtype == jnp.float32 and bool(info.converged)
-assert jaxtv.prox_tv_2d(np.outer(x, x), 0.5, num_sweeps=2).dtype == jnp.float32
-assert jaxtv.lambda_max(x).dtype == jnp.float32
-print("fine")
-"""
+@row(REVERSE)
+def grad_of_vmap(f):
+    total = lambda x, lam: jax.vmap(loss(f))(x, lam).sum()  # noqa: E731
+    return jax.grad(total, (0, 1))(X, LAM), stack(map(gradient(f), X, LAM))
 
 
-def test_single_precision_jax():
-    """With float64 off, as most programs run, and with every warning an error."""
-    env = {**os.environ, "JAX_ENABLE_X64": "0"}
-    command = [sys.executable, "-W", "error", "-c", SINGLE_PRECISION]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.stdout == "fine\n", done.stderr
+@row(REVERSE)
+def grad_of_vmap_over_weights(f):
+    total = lambda x, lam: jax.vmap(loss(f), (None, 0))(x, lam).sum()  # noqa: E731
+    each = [gradient(f)(IMAGE, w) for w in LAM]
+    return jax.grad(total, (0, 1))(IMAGE, LAM), (sum(g[0] for g in each), stack(g[1] for g in each))
+
+
+@row(REVERSE)
+def jacrev(f):
+    direction = (jnp.cos(7 * IMAGE), jnp.array(0.4))
+    by_x, by_lam = jax.jacrev(f, (0, 1))(IMAGE, WEIGHT)
+    got = jnp.tensordot(by_x, direction[0], 2) + by_lam * direction[1]
+    return got, difference(f, (IMAGE, WEIGHT), direction)
+
+
+@row(REVERSE)
+def remat(f):
+    return jax.jit(gradient(jax.checkpoint(f)))(IMAGE, WEIGHT), gradient(f)(IMAGE, WEIGHT)
+
+
+@row(REVERSE)
+def grad_of_scan(f):
+    scanned = lambda x, lam: lax.scan(lambda c, _: (f(c, lam), None), x, length=2)[0]  # noqa: E731
+    looped = lambda x, lam: f(f(x, lam), lam)  # noqa: E731
+    return gradient(scanned)(IMAGE, WEIGHT), gradient(looped)(IMAGE, WEIGHT)
+
+
+@row(REVERSE)
+def grad_of_cond(f):
+    chosen = lambda x, lam: lax.cond(lam < 1, f, lambda x, lam: x, x, lam)  # noqa: E731
+    return gradient(chosen)(IMAGE, WEIGHT), gradient(f)(IMAGE, WEIGHT)
+
+
+@row(REVERSE)
+def reverse_over_reverse(f):
+    direction = (jnp.cos(7 * IMAGE), jnp.array(0.4))
+
+    def slope(x, lam):
+        both = zip(gradient(f)(x, lam), direction, strict=True)
+        return sum(jnp.vdot(g, d) for g, d in both)
+
+    got = jax.grad(slope, (0, 1))(IMAGE, WEIGHT)
+    return got, difference(gradient(f), (IMAGE, WEIGHT), direction)
+
+
+@row(BOTH)
+def jvp(f):
+    direction = (jnp.cos(7 * IMAGE), jnp.array(0.4))
+    got = jax.jvp(f, (IMAGE, WEIGHT), direction)[1]
+    return got, difference(f, (IMAGE, WEIGHT), direction)
+
+
+@row(BOTH)
+def vmap_of_jvp(f):
+    push = lambda x, lam: jax.jvp(f, (x, lam), (COTANGENT, lam))[1]  # noqa: E731
+    return jax.vmap(push)(X, LAM), stack(map(push, X, LAM))
+
+
+@row(BOTH)
+def jacfwd(f):
+    return jax.jacfwd(f, (0, 1))(IMAGE, WEIGHT), jax.jacrev(f, (0, 1))(IMAGE, WEIGHT)
+
+
+@row(BOTH)
+def linearize(f):
+    value, push = jax.linearize(f, IMAGE, WEIGHT)
+    got = value, push(COTANGENT, WEIGHT)
+    return got, jax.jvp(f, (IMAGE, WEIGHT), (COTANGENT, WEIGHT))
+
+
+@row(BOTH)
+def jvp_of_scan(f):
+    scanned = lambda x, lam: lax.scan(lambda c, _: (f(c, lam), None), x, length=2)[0]  # noqa: E731
+    looped = lambda x, lam: f(f(x, lam), lam)  # noqa: E731
+    return [jax.jvp(g, (IMAGE, WEIGHT), (COTANGENT, WEIGHT)) for g in (scanned, looped)]
+
+
+@row(BOTH)
+def jvp_of_while_loop(f):
+    def looped(x, lam):
+        body = lambda state: (f(state[0], lam), state[1] + 1)  # noqa: E731
+        return lax.while_loop(lambda state: state[1] < 2, body, (x, 0))[0]
+
+    twice = lambda x, lam: f(f(x, lam), lam)  # noqa: E731
+    return [jax.jvp(g, (IMAGE, WEIGHT), (COTANGENT, WEIGHT)) for g in (looped, twice)]
+
+
+@row(BOTH)
+def forward_over_reverse(f):
+    direction = (jnp.cos(7 * IMAGE), jnp.array(0.4))
+    got = jax.jvp(gradient(f), (IMAGE, WEIGHT), direction)[1]
+    return got, difference(gradient(f), (IMAGE, WEIGHT), direction)
+
+
+def assert_composes(transformation, operator):
+    got, want = transformation(operator)
+    differentiated = transformation in {
+        grad,
+        jacrev,
+        reverse_over_reverse,
+        jvp,
+        forward_over_reverse,
+    }
+    tolerance = 1e-7 if differentiated else 1e-12
+    chex.assert_trees_all_close(got, want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("transformation", TABLE | REVERSE)
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_composes(operator, transformation):
+    assert_composes((TABLE | REVERSE)[transformation], OPERATORS[operator])
+
+
+@pytest.mark.parametrize("transformation", BOTH)
+@pytest.mark.parametrize("operator", FORWARD)
+def test_composes_in_forward_mode(operator, transformation):
+    assert_composes(BOTH[transformation], FORWARD[operator])
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_forward_mode_is_refused_by_type_where_there_is_none(operator):
+    if operator == "forward":
+        pytest.skip("has it")
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(OPERATORS[operator], (IMAGE, WEIGHT), (IMAGE, WEIGHT))
