@@ -1,55 +1,96 @@
 # SPDX-License-Identifier: MIT
 """Can compiled programs be exported, also for devices that are not here?"""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 import jaxtv
+from jaxtv import forward
 
 CHECKS = [export.DisabledSafetyCheck.custom_call(name) for name in jaxtv.FFI_TARGETS]
-X = np.float32(np.random.default_rng(0).normal(size=(6, 20)))
+X = np.float32(np.random.default_rng(0).normal(size=(6, 5, 8)))
+LAM = np.float32(0.4)
+OPERATORS = {
+    "1d": functools.partial(jaxtv.prox_tv_1d, axis=-2),
+    "newton": functools.partial(jaxtv.prox_tv_1d, method="newton"),
+    "sweeps": functools.partial(jaxtv.prox_tv_2d, num_sweeps=2),
+    "converged": jaxtv.prox_tv_2d,
+    "forward": forward.prox_tv_2d,
+}
+each_operator = pytest.mark.parametrize("name", OPERATORS)
 
 
-def value_and_gradient(x, lam):
-    def loss(lam):
-        return jnp.sum(jnp.sin(jaxtv.prox_tv_1d(x, lam)))
+def with_gradients(operator):
+    def program(x, lam):
+        y, pull = jax.vjp(operator, x, lam)
+        return y, *pull(jnp.cos(y))
 
-    return jax.value_and_grad(loss)(lam)
-
-
-def test_round_trip():
-    exported = export.export(jax.jit(value_and_gradient), disabled_checks=CHECKS)(X, np.float32(1))
-    loaded = export.deserialize(exported.serialize())
-    for got, want in zip(loaded.call(X, np.float32(1)), value_and_gradient(X, 1.0), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-6)
+    return jax.jit(program)
 
 
-def test_symbolic_batch():
+def exported(program, *args, **options):
+    made = export.export(program, disabled_checks=CHECKS, **options)(*args)
+    return export.deserialize(made.serialize())
+
+
+def assert_same(got, want):
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@each_operator
+def test_a_symbolic_batch_for_cpu_and_cuda(name):
+    """One artifact, made without a GPU, for every batch size and for both platforms."""
+    program = with_gradients(OPERATORS[name])
     (batch,) = export.symbolic_shape("batch")
-    spec = jax.ShapeDtypeStruct((batch, 20), jnp.float32)
-    exported = export.export(jax.jit(value_and_gradient), disabled_checks=CHECKS)(
-        spec, jax.ShapeDtypeStruct((), jnp.float32)
-    )
+    x = jax.ShapeDtypeStruct((batch, *X.shape[1:]), X.dtype)
+    loaded = exported(program, x, LAM, platforms=["cpu", "cuda"])
+    assert loaded.platforms == ("cpu", "cuda")
     for size in (1, 6):
-        got = exported.call(X[:size], np.float32(0.5))
-        np.testing.assert_allclose(got[0], value_and_gradient(X[:size], 0.5)[0], rtol=1e-6)
+        assert_same(loaded.call(X[:size], LAM), program(X[:size], LAM))
+
+
+def test_a_symbolic_batch_with_a_weight_for_each_image():
+    program = with_gradients(OPERATORS["sweeps"])
+    (batch,) = export.symbolic_shape("batch")
+    spec = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
+    loaded = exported(program, spec((batch, *X.shape[1:])), spec((batch, 1, 1)))
+    lam = np.linspace(0.1, 1, 6, dtype=X.dtype)[:, None, None]
+    assert_same(loaded.call(X, lam), program(X, lam))
+
+
+@each_operator
+def test_a_gradient_of_what_was_loaded(name):
+    """Exported with its vjp, the program is differentiated after it was loaded."""
+    operator = jax.jit(OPERATORS[name])
+    made = export.export(operator, disabled_checks=CHECKS)(X, LAM)
+    loaded = export.deserialize(made.serialize(vjp_order=1))
+    y, pull = jax.vjp(loaded.call, X, LAM)
+    assert_same((y, *pull(jnp.cos(y))), with_gradients(operator)(X, LAM))
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_lowering_for_a_platform(platform):
-    exported = export.export(
-        jax.jit(value_and_gradient), platforms=[platform], disabled_checks=CHECKS
-    )(X, np.float32(1))
+    program = with_gradients(OPERATORS["1d"])
+    made = export.export(program, platforms=[platform], disabled_checks=CHECKS)(X, LAM)
     compiled = platform in jaxtv.compiled_platforms
-    assert ("@jaxtv_prox_tv1d(" in exported.mlir_module()) == compiled
+    assert ("@jaxtv_prox_tv1d(" in made.mlir_module()) == compiled
 
 
-def test_one_artifact_for_two_platforms():
-    exported = export.export(
-        jax.jit(value_and_gradient), platforms=["cpu", "cuda"], disabled_checks=CHECKS
-    )(X, np.float32(1))
-    got = export.deserialize(exported.serialize()).call(X, np.float32(1))
-    np.testing.assert_allclose(got[0], value_and_gradient(X, 1.0)[0], rtol=1e-6)
+def test_a_program_for_eight_devices():
+    """Loaded, it still computes every line where it lies."""
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    cut, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+    x = jax.device_put(np.tile(X, (4, 1, 1)), cut)
+    program = jax.jit(OPERATORS["1d"], in_shardings=(cut, whole), out_shardings=cut)
+    loaded = exported(program, x, LAM)
+    call = jax.jit(loaded.call).lower(x, jax.device_put(LAM, whole)).compile()
+    assert "all-gather" not in call.as_text()
+    np.testing.assert_allclose(call(x, jax.device_put(LAM, whole)), OPERATORS["1d"](x, LAM))

@@ -64,6 +64,28 @@ def test_an_older_build_is_accepted():
     assert _ffi.running_api_version() >= (0, 3)
 
 
+BUILT_FOR_ANOTHER_JAXLIB = """
+import sys, types
+module = types.ModuleType("jaxtv._cpu")
+module.ffi_api_version, module.targets = (0, 99), {}
+sys.modules["jaxtv._cpu"] = module
+try:
+    import jaxtv
+except ImportError as error:
+    print(error)
+import jax
+print(jax.numpy.ones(3).sum())
+"""
+
+
+def test_importing_a_build_for_another_jaxlib_leaves_jax_usable():
+    """A refused registration would break the backend for everything else in the process."""
+    said, value = run(BUILT_FOR_ANOTHER_JAXLIB).stdout.strip().split("\n")
+    assert "jaxtv._cpu was built for version 0.99 of XLA's FFI" in said
+    assert "pip install" in said
+    assert value == "3.0"
+
+
 def run(code, **env):
     return subprocess.run(
         [sys.executable, "-W", "always", "-c", code],

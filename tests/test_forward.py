@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Are the forward-mode functions equal to the others, in value and in every mode of derivative?"""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,6 +75,13 @@ def test_vmap_of_jvp_and_linearize():
     value, linear = jax.linearize(lambda x: lines(forward)(x, 0.5), X)
     np.testing.assert_array_equal(value, lines(jaxtv)(X, 0.5))
     np.testing.assert_allclose(linear(jnp.ones_like(X)), jnp.ones_like(X), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["prox_tv_1d", "prox_tv_2d", "prox_tv"])
+def test_signatures_are_those_of_the_other_functions(name):
+    mine, theirs = (inspect.signature(getattr(m, name)) for m in (forward, jaxtv))
+    assert mine.parameters == theirs.parameters
+    assert f":func:`jaxtv.{name}`" in getattr(forward, name).__doc__
 
 
 def test_the_other_functions_say_that_they_have_no_forward_mode():

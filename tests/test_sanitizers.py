@@ -9,16 +9,22 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 COMPILER = shutil.which("g++") or shutil.which("clang++")
+KERNELS = ["-DJAXTV_LANES", "-DJAXTV_ISA=portable", "cpu/tv1d_lines.cc", "cpu/tv1d_lanes.cc"]
+PROGRAMS = {
+    "lines": ("address,undefined", ["tests/cpp/sanitize.cc"]),
+    "threads": ("thread", ["tests/cpp/sanitize.cc"]),
+    "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
+}
 
 
 @pytest.mark.skipif(COMPILER is None, reason="needs g++ or clang++")
-@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
-def test_clean_under_sanitizers(sanitizers, tmp_path):
-    program = tmp_path / "sanitize"
-    source = ROOT / "tests" / "cpp" / "sanitize.cc"
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_clean_under_sanitizers(name, tmp_path):
+    sanitizers, sources = PROGRAMS[name]
+    program = tmp_path / "program"
     flags = ["-std=c++17", "-g", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
     sanitize = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-pthread"]
-    build = [COMPILER, *flags, *sanitize, f"-I{ROOT}", str(source), "-o", str(program)]
-    subprocess.run(build, check=True)
+    build = [COMPILER, *flags, *sanitize, "-I.", *sources, "-o", str(program)]
+    subprocess.run(build, check=True, cwd=ROOT)
     done = subprocess.run([program], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
