@@ -84,13 +84,15 @@ def test_lowering_for_a_platform(platform):
     assert ("@jaxtv_prox_tv1d(" in made.mlir_module()) == compiled
 
 
-def test_a_program_for_eight_devices():
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_a_program_for_eight_devices(symbolic):
     """Loaded, it still computes every line where it lies."""
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     cut, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
-    x = jax.device_put(np.tile(X, (4, 1, 1)), cut)
+    x, lam = jax.device_put(np.tile(X, (4, 1, 1)), cut), jax.device_put(LAM, whole)
+    (batch,) = export.symbolic_shape("8 * batch") if symbolic else (24,)
+    spec = jax.ShapeDtypeStruct((batch, *X.shape[1:]), X.dtype, sharding=cut)
     program = jax.jit(OPERATORS["1d"], in_shardings=(cut, whole), out_shardings=cut)
-    loaded = exported(program, x, LAM)
-    call = jax.jit(loaded.call).lower(x, jax.device_put(LAM, whole)).compile()
+    call = jax.jit(exported(program, spec, lam).call).lower(x, lam).compile()
     assert "all-gather" not in call.as_text()
-    np.testing.assert_allclose(call(x, jax.device_put(LAM, whole)), OPERATORS["1d"](x, LAM))
+    np.testing.assert_allclose(call(x, lam), OPERATORS["1d"](x, lam))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in a compiled program, when is it compiled, and what do JAX's settings and threads change?"""
+"""What is in a compiled program, and what do a new weight, JAX's settings and threads change?"""
 
 import collections
 import concurrent.futures
