@@ -66,13 +66,13 @@ def make(
 
 def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
     """The results of a primitive that `make` made."""
-    operands = match_manual_axes(*operands)
-    x = jax.typeof(operands[0])
+    alike = match_manual_axes(*operands)
+    x = jax.typeof(alike[0])
     if not any(x.sharding.spec[_first_axis(params) :]):
-        return primitive.bind(*operands, **params)
+        return primitive.bind(*alike, **params)
     # On a mesh with explicit axes, batch dimensions behind the first axis are cut. The compiled
     # call can only be partitioned along those before it; but here each device can call its own.
-    return _bind_per_device(primitive, operands, params)
+    return _bind_per_device(primitive, alike, params)
 
 
 def _bind_per_device(

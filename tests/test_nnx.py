@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Are the NNX layers the Linen layers, in options, values and gradients?"""
+
+import dataclasses
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import bits, signal
+
+nnx = pytest.importorskip("flax.nnx")
+linen_layers = pytest.importorskip("jaxtv.linen")
+nnx_layers = pytest.importorskip("jaxtv.nnx")
+
+each_layer = pytest.mark.parametrize("name", ["TV1D", "TV2D"])
+
+
+def maps():
+    return jnp.array(signal("noise", (2, 3, 8, 7)).transpose(0, 2, 3, 1), "float32")
+
+
+@each_layer
+def test_options_and_their_defaults(name):
+    fields = dataclasses.fields(getattr(linen_layers, name))
+    linen_options = {f.name: f.default for f in fields if f.name not in ("parent", "name")}
+    nnx_options = {}
+    for cls in getattr(nnx_layers, name).__mro__[:2]:
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        nnx_options |= {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    # NNX makes parameters before it sees an input: it is told the channels, and gets rngs.
+    assert linen_options.pop("per_channel") is False
+    assert nnx_options.pop("num_channels") is None
+    assert nnx_options.pop("rngs") is None
+    assert nnx_options == linen_options
+
+
+@pytest.mark.parametrize("mode", ["smooth", "sharp"])
+@pytest.mark.parametrize("per_channel", [False, True])
+@each_layer
+def test_values_and_gradients(name, per_channel, mode):
+    x, options = maps(), {"mode": mode, "lam_init": 0.4}
+    ours = getattr(nnx_layers, name)(num_channels=3 if per_channel else None, **options)
+    theirs = getattr(linen_layers, name)(per_channel=per_channel, **options)
+    params = theirs.init(jax.random.key(0), x)
+    assert bits(ours(x)) == bits(theirs.apply(params, x))
+    got = nnx.grad(lambda layer: jnp.sum(jnp.sin(layer(x))))(ours)
+    want = jax.grad(lambda p: jnp.sum(jnp.sin(theirs.apply(p, x))))(params)
+    np.testing.assert_allclose(got["lam_raw"][...], want["params"]["lam_raw"], rtol=1e-6)
+
+
+@each_layer
+def test_weights_that_are_fixed_or_given(name):
+    x, layer = maps(), getattr(nnx_layers, name)
+    fixed = layer(learned=False, lam_init=0.25)
+    assert jax.tree.leaves(nnx.state(fixed)) == []
+    assert bits(fixed(x)) == bits(layer(lam_init=3.0)(x, 0.25))
+
+
+def test_a_step_of_a_network_under_jit():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.mix = nnx.Linear(3, 4, rngs=rngs)
+            self.tv = nnx_layers.TV2D(num_channels=4, lam_init=0.2, rngs=rngs)
+
+        def __call__(self, x):
+            return self.tv(self.mix(x))
+
+    @nnx.jit
+    def step(net, x):
+        loss, slope = nnx.value_and_grad(lambda net: jnp.mean((net(x) - 1) ** 2))(net)
+        nnx.update(net, jax.tree.map(lambda p, g: p - 0.3 * g, nnx.state(net, nnx.Param), slope))
+        return loss
+
+    net, x = Net(nnx.Rngs(0)), maps()
+    before = net.tv.lam
+    losses = [step(net, x) for _ in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert net.tv.lam.shape == (4,) and not np.array_equal(net.tv.lam, before)
