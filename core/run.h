@@ -23,22 +23,31 @@ struct Jump {
   JAXTV_HD T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
 };
 
-// Sums over a run are sums of deviations from its first sample: they are bounded by the weights and
-// the range of the line, not by its offset, and the mean of a constant is that constant. They are
-// made in double, one sample after the other, so that every kernel rounds alike. Double samples
-// have no wider type: there the sum carries what each addition rounded off (D. Knuth, TAOCP 2,
-// 4.2.2, theorem B), so that nothing is lost on any length.
+// A sum in double, one term after the other, so that every kernel rounds alike. Double samples have
+// no wider type: there it carries what each addition rounded off (D. Knuth, TAOCP 2, 4.2.2,
+// theorem B), so that nothing is lost on any length.
 template <typename T>
-JAXTV_HD double RunSum(Line<const T> v, int64_t first, int64_t last) {
+struct LongSum {
   double sum = 0.0, carry = 0.0;
-  for (int64_t k = first; k <= last; ++k) {
-    const double term = double(T(v[k] - v[first])), before = sum;
+
+  JAXTV_HD void Add(T value) {
+    const double term = double(value), before = sum;
     sum = before + term;
-    if (sizeof(T) < sizeof(double)) continue;
+    if (sizeof(T) < sizeof(double)) return;
     const double added = sum - before;
     carry += (before - (sum - added)) + (term - added);
   }
-  return sum + carry;
+
+  JAXTV_HD double Total() const { return sum + carry; }
+};
+
+// Sums over a run are sums of deviations from its first sample: they are bounded by the weights and
+// the range of the line, not by its offset, and the mean of a constant is that constant.
+template <typename T>
+JAXTV_HD double RunSum(Line<const T> v, int64_t first, int64_t last) {
+  LongSum<T> sum;
+  for (int64_t k = first; k <= last; ++k) sum.Add(v[k] - v[first]);
+  return sum.Total();
 }
 
 template <typename T>
@@ -77,6 +86,11 @@ class RunWriter {
   T previous_ = T(0);
 };
 
+template <typename T>
+JAXTV_HD T RunMean(Line<const T> v, int64_t first, int64_t last) {
+  return v[first] + T(RunSum(v, first, last)) / T(last - first + 1);
+}
+
 // The run mean P: each run of equal `y` gets the mean of `v` over it. P is symmetric, so it is its
 // own transpose; it is the Jacobian of the prox in x at y. Where y is NaN there is no run: NaN.
 template <typename T>
@@ -86,8 +100,7 @@ JAXTV_HD void RunMeanLine(Line<const T> y, Line<const T> v, int64_t n, Line<T> m
     const T level = y[first];
     int64_t end = first + 1;
     while (end < n && y[end] == level) ++end;
-    T value = v[first] + T(RunSum(v, first, end - 1)) / T(end - first);
-    if (level != level) value = level;
+    const T value = level == level ? RunMean(v, first, end - 1) : level;
     for (; first < end; ++first) mean[first] = value;
   }
 }

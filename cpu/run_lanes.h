@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The values and means of runs of core/run.h in lock step, one line per vector lane: two regular
+// The values of runs of core/run.h in lock step, one line per vector lane: two regular
 // sweeps over a tile, forward to the end of each run and back to fill it.
 #pragma once
 
@@ -49,35 +49,6 @@ void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) 
     fell = M((fell & ~start) | down);
     pull = Select(start, next_pull, pull);
     previous = Select(start, value, previous);
-  }
-}
-
-// Turns the values of a tile into their means over runs of equal levels.
-template <typename T>
-void RunMeans(const T* level, int64_t length, T* tile) {
-  constexpr int kRow = kLanes<T>;
-  using V = Vec<T>;
-  const V zero{};
-  V origin{}, count{}, before = Load<V>(level);
-  Sum<T> sum;
-  auto start = FromBits<T>(kAllLanes<T>);
-  for (int64_t k = 0; k < length; ++k) {
-    const V y = Load<V>(level + k * kRow), v = Load<V>(tile + k * kRow);
-    start = Mask<T>(start | ~Equal(y, before));
-    origin = Select(start, v, origin);
-    sum.Add(start, v - origin);
-    count = Select(start, zero, count) + T(1);
-    const V mean = origin + sum.Total() / count;
-    Store(tile + k * kRow, Select(Equal(y, y), mean, y));
-    before = y;
-    start = Mask<T>{};
-  }
-  V y = Load<V>(level + (length - 1) * kRow), value = Load<V>(tile + (length - 1) * kRow);
-  for (int64_t k = length - 2; k >= 0; --k) {
-    const V here = Load<V>(level + k * kRow);
-    value = Select(Equal(y, here), value, Load<V>(tile + k * kRow));
-    Store(tile + k * kRow, value);
-    y = here;
   }
 }
 

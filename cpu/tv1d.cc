@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CPU handlers of the TV prox and of the run mean of every line along an axis.
+// CPU handler of the TV prox of every line along an axis.
 #include <algorithm>
 
 #include "cpu/parallel.h"
@@ -45,27 +45,6 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   return Caught(e);
 }
 
-ffi::Error RunMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
-  const auto lines = LinesOfRunMean(y, v, *mean, axis);
-  if (lines.has_error()) return lines.error();
-  return DispatchFloat(y.element_type(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* ys = static_cast<const T*>(y.untyped_data());
-    const T* vs = static_cast<const T*>(v.untyped_data());
-    T* ms = static_cast<T*>(mean->untyped_data());
-    if (lines->length > kLongLine) {
-      RunMeanLongLines(pool, *lines, ys, vs, ms);
-      return ffi::Error::Success();
-    }
-    ParallelFor(pool, lines->count(), LinesPerBlock(*lines),
-                [&](int64_t begin, int64_t end) { RunMeanLines(*lines, ys, vs, ms, begin, end); });
-    return ffi::Error::Success();
-  });
-} catch (const std::exception& e) {
-  return Caught(e);
-}
-
 XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
                        ffi::Ffi::Bind()
                            .Ctx<ffi::ThreadPool>()
@@ -74,16 +53,8 @@ XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
                            .Ret<ffi::AnyBuffer>()  // y
                            .Attr<int64_t>("axis"));
 
-XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .Ret<ffi::AnyBuffer>()  // mean
-                           .Attr<int64_t>("axis"));
-
 }  // namespace
 
-Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}, {"jaxtv_run_mean", kRunMean}}; }
+Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}}; }
 
 }  // namespace jaxtv

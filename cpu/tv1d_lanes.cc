@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h and the run values of core/run.h in lock step, one line per vector lane.
 //
-// The walk is in tv1d_walk.h, the values are in run_lanes.h.
+// The walk is in tv1d_walk.h, the values are in run_lanes.h, the derivative in pull_back_lanes.h.
 #include "cpu/tv1d_lanes.h"
 
+#include "cpu/pull_back_lanes.h"
 #include "cpu/run_lanes.h"
 #include "cpu/tile.h"
 #include "cpu/tv1d_walk.h"
@@ -182,20 +183,6 @@ void Prox(const LineBatch<T>& batch, void* scratch, WalkEnd* ends) {
 }
 
 template <typename T>
-void RunMean(const LineBatch<T>& batch, void* memory) {
-  constexpr int kRow = kLanes<T>;
-  T* level = static_cast<T*>(memory);
-  T* tile = level + batch.length * kRow;
-  for (int64_t first = 0; first < batch.count; first += kRow) {
-    const int lanes = int(batch.count - first < kRow ? batch.count - first : kRow);
-    ReadTile(batch.x + first, lanes, batch.stride, batch.length, level);
-    ReadTile(batch.lam + first, lanes, batch.stride, batch.length, tile);
-    RunMeans(level, batch.length, tile);
-    WriteTile(tile, lanes, batch.stride, batch.length, batch.y + first);
-  }
-}
-
-template <typename T>
 int64_t WalkScratchBytes(int64_t chunks, int64_t chunk) {
   return (2 * (chunks + kLanes<T>)+chunks * chunk + kLanes<T>)*int64_t(sizeof(T));
 }
@@ -293,14 +280,12 @@ int64_t BatchLines(int64_t length) {
 
 template <typename T>
 int64_t ScratchBytes(int64_t lines, int64_t length, bool edges) {
-  const int64_t prox = Scratch<T>(nullptr, lines, length, edges).bytes;
-  const int64_t run_mean = 2 * length * kVectorBytes;
-  return prox > run_mean ? prox : run_mean;
+  return Scratch<T>(nullptr, lines, length, edges).bytes;
 }
 
 template <typename T>
 constexpr LaneKernels<T> kKernels = {BatchLines<T>,  ScratchBytes<T>, Prox<T>,
-                                     RunMean<T>,     WalkChunks<T>,   WalkScratchBytes<T>,
+                                     PullBack<T>,    WalkChunks<T>,   WalkScratchBytes<T>,
                                      ChunkValues<T>, kLanes<T>,       ExtentOf<T>};
 
 }  // namespace

@@ -19,6 +19,22 @@ struct LineBatch {
   T* const* y;
 };
 
+// At most as many lines as there are lanes, of one length of at least two, whose prox is y.
+template <typename T>
+struct PullBackBatch {
+  static constexpr int kMostLanes = 64 / sizeof(T);
+
+  int64_t length;
+  int64_t stride;       // of all but lam
+  int64_t edge_stride;  // of lam, 0 for one per line
+  int count = 0;
+  const T* y[kMostLanes];
+  const T* lam[kMostLanes];  // null for the run mean alone
+  const T* v[kMostLanes];
+  T* x_bar[kMostLanes];
+  T* lam_bar[kMostLanes];
+};
+
 // Where the walk along a line stopped: the runs before `start` are written, and `jump` is the sign
 // of the jump there. `start` is the length where the whole line is, or one of the two below.
 struct WalkEnd {
@@ -55,8 +71,9 @@ struct LaneKernels {
   int64_t (*scratch)(int64_t lines, int64_t length, bool edges);
   // The prox of lines of at least two samples. Those that did not end are left to the caller.
   void (*prox)(const LineBatch<T>& batch, void* scratch, WalkEnd* ends);
-  // The run mean of `lam` over `x`.
-  void (*run_mean)(const LineBatch<T>& batch, void* scratch);
+  // The derivative pulled back, with scratch memory of three samples for each of the line's, in
+  // each lane.
+  void (*pull_back)(const PullBackBatch<T>& lines, void* scratch);
 
   // Walks the chunks of this size from the one that starts at `first`, each from a fresh start to
   // its end, and marks the jumps. At least two samples must follow the last chunk.

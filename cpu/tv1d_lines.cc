@@ -134,35 +134,11 @@ void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, cons
   }
 }
 
-template <typename T>
-void RunMeanLines(const Lines& lines, const T* y, const T* v, T* mean, int64_t begin, int64_t end) {
-  const int64_t n = lines.length;
-  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n)) {
-    const int64_t most = std::min(lanes->batch(n), end - begin);
-    BatchBuffers<T> buffers(*lanes, most, n, false);
-    for (; buffers.ok() && begin < end; begin += most) {
-      const int64_t count = std::min(most, end - begin);
-      for (int64_t l = 0; l < count; ++l) {
-        buffers.x()[l] = lines.At(y, begin + l).data;
-        buffers.lam()[l] = lines.At(v, begin + l).data;
-        buffers.y()[l] = lines.At(mean, begin + l).data;
-      }
-      lanes->run_mean({count, n, lines.inner, 0, buffers.x(), buffers.lam(), buffers.y()},
-                      buffers.scratch());
-    }
-  }
-  for (; begin < end; ++begin) {
-    RunMeanLine(lines.At(y, begin), lines.At(v, begin), n, lines.At(mean, begin));
-  }
-}
-
 template const LaneKernels<float>* Lanes();
 template const LaneKernels<double>* Lanes();
 template void ProxLines(const Lines&, const WeightLayout&, const float*, const float*, float*,
                         int64_t, int64_t);
 template void ProxLines(const Lines&, const WeightLayout&, const double*, const double*, double*,
                         int64_t, int64_t);
-template void RunMeanLines(const Lines&, const float*, const float*, float*, int64_t, int64_t);
-template void RunMeanLines(const Lines&, const double*, const double*, double*, int64_t, int64_t);
 
 }  // namespace jaxtv

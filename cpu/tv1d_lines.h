@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TV prox and the run mean of many lines on one thread, by the fastest kernels that this
-// processor has. Bit for bit the results of core/tv1d.h and core/run.h, whichever those are: the
+// The TV prox of many lines on one thread, by the fastest kernels that this processor has. Bit for
+// bit the results of core/tv1d.h, whichever those are: the
 // environment variable JAXTV_CPU_ISA = scalar, portable, avx2 or avx512 asks for other ones.
 #pragma once
 
@@ -20,9 +20,5 @@ constexpr int64_t kLongLine = 8192;
 template <typename T>
 void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
                int64_t begin, int64_t end);
-
-// The mean of `v` over each run of equal `y`, for lines [begin, end).
-template <typename T>
-void RunMeanLines(const Lines& lines, const T* y, const T* v, T* mean, int64_t begin, int64_t end);
 
 }  // namespace jaxtv

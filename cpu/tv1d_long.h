@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The TV prox and the run mean of a long line, shared by all threads and the lanes of each.
+// The TV prox of a long line, shared by all threads and the lanes of each.
 //
 // Prox: what the walk of core/tv1d.h finds after a jump depends on that jump alone. So chunks of
 // the line are walked at once, each from a fresh start. Then, from left to right, the walk that is
@@ -236,41 +236,6 @@ void ProxLongLines(Pool& pool, const Lines& lines, const WeightLayout& weights, 
     ProxLongLine(pool, Lanes<T>(), copy_x ? samples : from.data, w, n, copy_x ? values : to.data);
     for (int64_t k = 0; copy_x && k < n; ++k) to[k] = values[k];
   }
-}
-
-// The run mean of a line, of whose chunks it is known.
-template <typename T>
-void JoinRunMeans(Line<const T> y, Line<const T> v, int64_t n, int64_t chunk, Line<T> mean) {
-  int64_t done = 0;
-  for (int64_t border = chunk; border < n; border += chunk) {
-    if (border < done || !(y[border - 1] == y[border])) continue;
-    int64_t first = border - 1;
-    while (first > 0 && y[first - 1] == y[border]) --first;
-    for (done = border; done < n && y[done] == y[border];) ++done;
-    const int64_t stride = y.stride;
-    RunMeanLine<T>({&y[first], stride}, {&v[first], stride}, done - first, {&mean[first], stride});
-  }
-}
-
-// The run mean of all lines of an array, which have at least one chunk.
-template <typename Pool, typename T>
-void RunMeanLongLines(Pool& pool, const Lines& lines, const T* y, const T* v, T* mean) {
-  const int64_t n = lines.length, chunks = n / kValueChunk, rest = n % kValueChunk;
-  const auto part = [&](const Lines& some, int64_t offset) {
-    ParallelFor(pool, some.count(), 16, [&](int64_t begin, int64_t end) {
-      RunMeanLines(some, y + offset, v + offset, mean + offset, begin, end);
-    });
-  };
-  for (int64_t o = 0; o < lines.outer; ++o) {
-    const int64_t offset = o * n * lines.inner;
-    part({chunks, kValueChunk, lines.inner}, offset);
-    part({1, rest, lines.inner}, offset + chunks * kValueChunk * lines.inner);
-  }
-  ParallelFor(pool, lines.count(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t l = begin; l < end; ++l) {
-      JoinRunMeans(lines.At(y, l), lines.At(v, l), n, kValueChunk, lines.At(mean, l));
-    }
-  });
 }
 
 }  // namespace jaxtv

@@ -13,8 +13,11 @@ namespace jaxtv {
 
 using Handlers = std::vector<std::pair<const char*, XLA_FFI_Handler*>>;
 
-// Of the TV prox and the run mean along an axis, core/tv1d.h and core/run.h.
+// Of the TV prox along an axis, core/tv1d.h.
 Handlers Tv1dHandlers();
+
+// Of the run mean and of the derivative of the prox, core/run.h and core/pull_back.h.
+Handlers PullBackHandlers();
 
 // Of the TV prox by projected Newton steps, core/tv1d_newton.h.
 Handlers Tv1dNewtonHandlers();

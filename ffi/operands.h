@@ -116,6 +116,24 @@ inline ffi::ErrorOr<Lines> LinesOfRunMean(ffi::AnyBuffer y, ffi::AnyBuffer v, ff
   return LinesAlong(y.dimensions(), axis);
 }
 
+// The operands of the derivative of a TV prox y along `axis`, pulled back from v.
+inline ffi::ErrorOr<ProxLayout> LayoutOfPullBack(ffi::AnyBuffer y, ffi::AnyBuffer lam,
+                                                 ffi::AnyBuffer v, ffi::AnyBuffer x_bar,
+                                                 ffi::AnyBuffer lam_bar, int64_t axis) {
+  const auto layout = ProxLayout::Of(y, lam, x_bar, axis);
+  if (layout.has_error()) return ffi::Unexpected(layout.error());
+  if (auto error = CheckLike(y, v, "v"); error.failure()) return ffi::Unexpected(error);
+  const auto wanted = y.dimensions(), given = lam_bar.dimensions();
+  bool fits = lam_bar.element_type() == y.element_type() && given.size() == wanted.size();
+  for (int64_t d = 0; fits && d < int64_t(wanted.size()); ++d) {
+    fits = given[d] == (d == axis ? lam.dimensions()[d] : wanted[d]);
+  }
+  if (fits) return *layout;
+  return ffi::Unexpected(ffi::Error::InvalidArgument(
+      "jaxtv: lam_bar of shape " + ToString(given) + " must have the dtype of x and its shape, " +
+      ToString(wanted) + ", but along axis " + std::to_string(axis) + " the size of lam"));
+}
+
 // Calls run(T{}) with the C++ type of a buffer's elements.
 template <typename Run>
 ffi::Error DispatchFloat(ffi::DataType type, const Run& run) {

@@ -67,7 +67,7 @@ def _prox_jvp(results, operands, tangents, *, axes: tuple[int, ...]) -> Array:
     return component_mean(y, lams, dy, axes=axes)
 
 
-def _solution(x: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
+def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     dtypes = (x.dtype, x.dtype, jnp.int32, bool, bool)
     return [x, *(_primitive.reduced(x, axes, dtype) for dtype in dtypes)]
 
@@ -78,7 +78,7 @@ _prox_p = _primitive.make(
 _component_mean_p = _primitive.make(
     "jaxtv_component_mean",
     _alternating.component_mean,
-    results=lambda y, axes: [y],
+    results=lambda y, *_, axes: [y],
     full_operands=(0, 1),
 )
 _primitive.self_adjoint(_component_mean_p)

@@ -6,6 +6,7 @@ What they compute is in `core/` (compiled) and `_reference.py` (plain JAX).
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.core import ShapedArray
 
 from jaxtv import _primitive, _reference, _reference_newton
 
@@ -54,20 +55,41 @@ def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     return _primitive.bind(_run_mean_p, y, v, axis=axis)[0]
 
 
-def jacobian(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Array]:
-    """P v for the prox `y`, as its derivative in x and as that in lam needs it.
+def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Array]:
+    """The cotangents of `x` and of the weights of the prox `y`, from `v`, that of `y`.
 
-    They differ at a weight of 0. There y = x, and equal neighbours do not move together; but as
-    soon as their common weight grows, they do. A weight for each edge grows alone.
+    As derived in _tv1d.py, P v and -s * (D P v); linear in `v`. At a weight of 0 y = x, and equal
+    neighbours do not move together: there P does not tie them. But a weight that all edges of a
+    line share ties them as soon as it grows, and its cotangent is the derivative from that side.
+
+    Returns:
+      Two arrays. The second has the shape of `y`, but that of `lam` along `axis`: a number for each
+      edge, or their sum for each line. Lines that share a weight are not summed.
     """
-    if lam.shape[axis] == 1:
-        mean = run_mean(y, v, axis=axis)
-        return jnp.where(lam == 0, v, mean), mean
-    cut = (jnp.diff(y, axis=axis) != 0) | (lam == 0)
-    starts = jnp.concatenate([jnp.ones_like(lax.slice_in_dim(y, 0, 1, axis=axis), bool), cut], axis)
-    odd = (jnp.cumsum(starts, axis=axis) % 2).astype(y.dtype)  # tells a run from the next
-    mean = run_mean(jnp.where(jnp.isnan(y), y, odd), v, axis=axis)
-    return mean, mean
+    x_bar, lam_bar = _primitive.bind(_pull_back_p, y, v, lam, axis=axis)
+    return x_bar, lam_bar
+
+
+def push_forward(y: Array, lam: Array, dx: Array | None, dlam: Array | None, *, axis: int) -> Array:
+    """The tangent P (dx - D^T (s * dlam)) of the prox `y`: the transpose of `pull_back`.
+
+    Args:
+      y: the prox.
+      lam: its weights.
+      dx: tangent of `x`; None for 0.
+      dlam: tangent of `lam`, also of one that is not shared by lines; None for 0.
+      axis: as for `prox`.
+    """
+    parts = []
+    if dlam is not None:
+        moved = shifted(y, jnp.zeros_like(y), dlam, axis=axis)
+        if lam.shape[axis] == 1:
+            parts.append(run_mean(y, moved, axis=axis))
+        else:
+            dx = moved if dx is None else dx + moved
+    if dx is not None:
+        parts.append(pull_back(y, lam, dx, axis=axis)[0])
+    return sum(parts[1:], parts[0])
 
 
 def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
@@ -76,33 +98,44 @@ def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
     return dx + jnp.diff(jnp.pad(jnp.sign(jnp.diff(y, axis=axis)) * dlam, ends), axis=axis)
 
 
-# In forward mode, as derived in _tv1d.py: dy = P (dx - D^T (s * dlam)).
 def _prox_jvp(results: list[Array], operands, tangents, *, axis: int, **_) -> Array:
-    (_, lam), (dx, dlam) = operands, tangents
-    y, lam = lax.stop_gradient((results[0], lam))
-    by_x, _ = jacobian(y, lam, dx, axis=axis)
-    _, by_lam = jacobian(y, lam, shifted(y, jnp.zeros_like(dx), dlam, axis=axis), axis=axis)
-    return by_x + by_lam
+    y, lam = lax.stop_gradient((results[0], operands[1]))
+    return push_forward(y, lam, *tangents, axis=axis)
+
+
+def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *, axis: int):
+    return push_forward(y, lam, *cotangents, axis=axis)
+
+
+def _cotangents(y: ShapedArray, _, lam: ShapedArray, *, axis: int) -> list[ShapedArray]:
+    return [y, _primitive.reduced(y, (axis,), y.dtype, lam.shape[axis])]
 
 
 _prox_p = _primitive.make(
     "jaxtv_prox_tv1d",
     lambda x, lam, *, axis: [_reference.prox(x, lam, axis=axis)],
-    results=lambda x, axis: [x],
+    results=lambda x, *_, axis: [x],
     full_operands=(0,),
 )
 _newton_p = _primitive.make(
     "jaxtv_prox_tv1d_newton",
     _reference_newton.newton,
-    results=lambda x, axis, **_: [x, _primitive.reduced(x, (axis,), jnp.int32)],
+    results=lambda x, *_, axis, **__: [x, _primitive.reduced(x, (axis,), jnp.int32)],
     full_operands=(0,),
 )
 _run_mean_p = _primitive.make(
     "jaxtv_run_mean",
     lambda y, v, *, axis: [_reference.run_mean(y, v, axis=axis)],
-    results=lambda y, axis: [y],
+    results=lambda y, *_, axis: [y],
+    full_operands=(0, 1),
+)
+_pull_back_p = _primitive.make(
+    "jaxtv_pull_back",
+    _reference.pull_back,
+    results=_cotangents,
     full_operands=(0, 1),
 )
 _primitive.self_adjoint(_run_mean_p)
+_primitive.linear(_pull_back_p, _pull_back_transpose)
 _primitive.differentiable(_prox_p, _prox_jvp)
 _primitive.differentiable(_newton_p, _prox_jvp)

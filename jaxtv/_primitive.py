@@ -35,7 +35,7 @@ def make(
     Args:
       name: of the primitive and of its FFI target.
       reference: the same in plain JAX, for platforms without a compiled kernel.
-      results: the abstract results, from the abstract first operand and the parameters.
+      results: the abstract results, from the abstract operands and the parameters.
       full_operands: the operands that have the shape of the first result; others may broadcast.
     """
     primitive = Primitive(name)
@@ -55,7 +55,7 @@ def make(
             return compiled(**params)(*args)
 
     primitive.def_impl(run)
-    primitive.def_abstract_eval(lambda x, *_, **params: results(x, **params))
+    primitive.def_abstract_eval(results)
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=True))
     for platform in _ffi.platforms_of(name):
@@ -119,34 +119,42 @@ def differentiable(primitive: Primitive, rule: Callable) -> None:
     ad.primitive_jvps[primitive] = jvp
 
 
-def self_adjoint(primitive: Primitive) -> None:
-    """Defines the derivatives of an operator that is linear and self-adjoint in its second operand.
+def linear(primitive: Primitive, transpose: Callable) -> None:
+    """Defines the derivatives of an operator that is linear in its second operand.
 
     In the others it is locally constant.
+
+    Args:
+      primitive: the operator.
+      transpose: the cotangent of the second operand, from those of the results (None for 0), the
+        other operands and the parameters.
     """
 
     def jvp(primals, tangents, **params):
         y, _, *rest = primals
         out = primitive.bind(*primals, **params)
         if isinstance(tangents[1], ad.Zero):
-            return out, [ad.Zero(out[0].aval)]
+            return out, [ad.Zero(o.aval) for o in out]
         return out, bind(primitive, y, tangents[1], *rest, **params)
 
-    def transpose(cotangents, y, v, *rest, **params):
-        (cotangent,) = cotangents
-        if isinstance(cotangent, ad.Zero):
-            v_bar = ad.Zero(v.aval)
-        else:
-            (v_bar,) = bind(primitive, y, cotangent, *rest, **params)
+    def transpose_rule(cotangents, y, v, *rest, **params):
+        dense = [None if isinstance(c, ad.Zero) else c for c in cotangents]
+        zero = all(c is None for c in dense)
+        v_bar = ad.Zero(v.aval) if zero else transpose(dense, y, *rest, **params)
         return [None, v_bar, *(None for _ in rest)]
 
     ad.primitive_jvps[primitive] = jvp
-    ad.primitive_transposes[primitive] = transpose
+    ad.primitive_transposes[primitive] = transpose_rule
 
 
-def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any) -> ShapedArray:
-    """The abstract value of numbers for each line or image of `x`: size 1 along `axes`."""
-    shape = tuple(1 if d in axes else size for d, size in enumerate(x.shape))
+def self_adjoint(primitive: Primitive) -> None:
+    """The same for an operator with one result that is its own transpose."""
+    linear(primitive, lambda c, y, *rest, **params: bind(primitive, y, *c, *rest, **params)[0])
+
+
+def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any, size: int = 1) -> ShapedArray:
+    """The abstract value of numbers for each line or image of `x`: `size` of them along `axes`."""
+    shape = tuple(size if d in axes else own for d, own in enumerate(x.shape))
     sharding = x.sharding.update(spec=_whole_along(x, axes))
     return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=sharding)
 

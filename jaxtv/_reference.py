@@ -35,9 +35,27 @@ def canonical(x: Array, lam: Array, axis: int) -> tuple[Array, Array, Array]:
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     """See `jaxtv._lines.run_mean`."""
     lines, values = jnp.moveaxis(y, axis, -1), jnp.moveaxis(v, axis, -1)
-    starts = jnp.ones(lines.shape, bool).at[..., 1:].set(lines[..., 1:] != lines[..., :-1])
-    mean = jnp.where(jnp.isnan(lines), jnp.nan, _segment_mean(values, starts))
-    return jnp.moveaxis(mean, -1, axis)
+    return jnp.moveaxis(_mean(lines, values, lines[..., 1:] != lines[..., :-1]), -1, axis)
+
+
+def pull_back(y: Array, v: Array, lam: Array, *, axis: int) -> list[Array]:
+    """See `jaxtv._lines.pull_back`."""
+    lines, values, weights = (jnp.moveaxis(a, axis, -1) for a in (y, v, lam))
+    per_edge = weights.shape[-1] != 1
+    left, right = lines[..., :-1], lines[..., 1:]
+    mean = _mean(lines, values, (left != right) | (per_edge & (weights == 0)))
+    slope = jnp.where(right < left, 1, -1) * jnp.diff(mean)
+    lam_bar = jnp.where(left == right, 0, slope)
+    if not per_edge:
+        lam_bar = lam_bar.sum(-1, keepdims=True)
+        mean = jnp.where((weights == 0) & ~jnp.isnan(lines), values, mean)
+    return [jnp.moveaxis(a, -1, axis) for a in (mean, lam_bar)]
+
+
+def _mean(lines: Array, values: Array, cut: Array) -> Array:
+    """The mean of `values` between the edges that are `cut`; NaN where `lines` is."""
+    starts = jnp.ones(lines.shape, bool).at[..., 1:].set(cut)
+    return jnp.where(jnp.isnan(lines), jnp.nan, _segment_mean(values, starts))
 
 
 def solve(x: Array, w: Array) -> Array:

@@ -149,8 +149,11 @@ class WeightSpec(NamedTuple):
 
     def pull_back(self, y: Array, mean: Array, axis: int) -> Array:
         """The cotangent of a weight of the prox `y`, from P y_bar: see the derivation below."""
-        per_edge = -jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis)
-        return _primitive.resharded(per_edge.sum(self.shared, keepdims=True), self.sharding)
+        return self.sum(-jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis))
+
+    def sum(self, cotangent: Array) -> Array:
+        """The cotangent of a weight, from that of one that may vary where this one is shared."""
+        return _primitive.resharded(cotangent.sum(self.shared, keepdims=True), self.sharding)
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -182,8 +185,8 @@ def _prox_fwd(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec):
 def _prox_bwd(axis: int, method: str, spec: WeightSpec, residuals, cotangents):
     del method  # both give the same answer
     y, lam = lax.stop_gradient(residuals)
-    x_bar, mean = _lines.jacobian(y, lam, cotangents[0], axis=axis)
-    return x_bar, spec.pull_back(y, mean, axis)
+    x_bar, lam_bar = _lines.pull_back(y, lam, cotangents[0], axis=axis)
+    return x_bar, spec.sum(lam_bar)
 
 
 _prox.defvjp(_prox_fwd, _prox_bwd)
