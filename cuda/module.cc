@@ -4,7 +4,7 @@
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers()});
+  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers()});
   // Work space that the lowering adds as a last result and drops, by target: bytes per sample, and
   // the longest line that needs none.
   nanobind::dict scratch;

@@ -16,7 +16,8 @@ set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 enable_language(CUDA)
 
 nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
-                    cuda/module.cc cuda/tv1d.cc cuda/tv1d.cu cuda/tv1d_block.cu)
+                    cuda/module.cc cuda/tv1d.cc cuda/tv1d.cu cuda/tv1d_block.cu
+                    cuda/pull_back.cc cuda/pull_back.cu cuda/pull_back_block.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # No contraction, as for the CPU.

@@ -44,6 +44,10 @@ inline Regime ChooseRegime(const Lines& lines, size_t sample_bytes) {
   return fits ? Regime::kStagedLines : Regime::kThreadPerLine;
 }
 
+constexpr int kSmallBlock = 128;
+constexpr int kLargeBlock = 512;  // as many threads a multiprocessor have registers enough
+constexpr int64_t kSmallBlockLength = 512;
+
 // Up to here a block keeps all it knows of its line in shared memory; a longer line needs its
 // levels in memory that the caller gives. This must depend on the length alone: where an array is
 // sharded, the number of lines is known too late.

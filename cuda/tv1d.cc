@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CUDA handlers of the TV prox and of the run mean of every line along an axis: the operands and
-// the attribute of cpu/tv1d.cc, and work space for long lines as a last result of the prox.
+// CUDA handler of the TV prox of every line along an axis: the operands and the attribute of
+// cpu/tv1d.cc, and work space for long lines as a last result.
 #include "cuda/tv1d.h"
 
 #include "cuda/call.h"
@@ -41,25 +41,6 @@ ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   return Caught(e);
 }
 
-ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
-  const auto lines = LinesOfRunMean(y, v, *mean, axis);
-  if (lines.has_error()) return lines.error();
-  if (y.element_count() == 0) return ffi::Error::Success();
-  CallScope scope;
-  scope.Input(y, "y");
-  scope.Input(v, "v");
-  scope.Output(*mean, "mean");
-  return DispatchFloat(y.element_type(), [&](auto zero) {
-    using T = decltype(zero);
-    return cuda::ToError(cuda::RunMean(stream, *lines, static_cast<const T*>(y.untyped_data()),
-                                       static_cast<const T*>(v.untyped_data()),
-                                       static_cast<T*>(mean->untyped_data())));
-  });
-} catch (const std::exception& e) {
-  return Caught(e);
-}
-
 // Nothing is allocated and nothing waits, so that XLA may record the launches in a CUDA graph.
 XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
                        ffi::Ffi::Bind()
@@ -71,17 +52,8 @@ XLA_FFI_DEFINE_HANDLER(kProxTv1d, Prox,
                            .Attr<int64_t>("axis"),
                        {ffi::Traits::kCmdBufferCompatible});
 
-XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
-                       ffi::Ffi::Bind()
-                           .Ctx<cuda::Stream>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .Ret<ffi::AnyBuffer>()  // mean
-                           .Attr<int64_t>("axis"),
-                       {ffi::Traits::kCmdBufferCompatible});
-
 }  // namespace
 
-Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}, {"jaxtv_run_mean", kRunMean}}; }
+Handlers Tv1dHandlers() { return {{"jaxtv_prox_tv1d", kProxTv1d}}; }
 
 }  // namespace jaxtv

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TV prox and the run mean of every line along an axis, on a CUDA stream: what core/tv1d.h and
-// core/run.h compute, to a few units in the last place. `T` is float or double. All pointers are of
+// The TV prox of every line along an axis, on a CUDA stream: what core/tv1d.h computes, to a few
+// units in the last place. `T` is float or double. All pointers are of
 // device memory; nothing is allocated and nothing waits.
 #pragma once
 
@@ -14,15 +14,9 @@ template <typename T>
 Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
                 const T* lam, T* y, void* scratch);
 
-template <typename T>
-Status RunMean(cudaStream_t stream, const Lines& lines, const T* y, const T* v, T* mean);
-
 // The same where ChooseRegime has chosen a block for each line.
 template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
                         const T* x, const T* lam, T* y, void* scratch);
-
-template <typename T>
-Status RunMeanByBlocks(cudaStream_t stream, const Lines& lines, const T* y, const T* v, T* mean);
 
 }  // namespace jaxtv::cuda

@@ -5,7 +5,6 @@
 // A round has two passes. `FindJumps`, right to left: undecided samples follow their neighbour,
 // changes of side become jumps, and sums from the right end of each new segment give its level at
 // its first sample. `DecideSides`, left to right: the clamped sum against that level.
-#include "core/run.h"
 #include "core/tv1d_divide.h"
 #include "cuda/launch.h"
 #include "cuda/regime.h"
@@ -14,10 +13,6 @@
 
 namespace jaxtv::cuda {
 namespace {
-
-constexpr int kSmallBlock = 128;
-constexpr int kLargeBlock = 512;  // as many threads a multiprocessor have registers enough
-constexpr int64_t kSmallBlockLength = 512;
 
 // What a sample knows between passes, as a small integer: the sign of the jump after it and of the
 // one before it (0: none), and its side of the level (0: that of its right neighbour).
@@ -199,36 +194,6 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
   }
 }
 
-template <typename T, int kThreads>
-__global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
-    RunMeanBlock(const Lines lines, const T* __restrict__ y, const T* __restrict__ v,
-                 T* __restrict__ mean) {
-  const int64_t n = lines.length, tiles = (n + kThreads - 1) / kThreads;
-  const Line<const T> level = lines.At(y, blockIdx.x);
-  const Line<const T> values = lines.At(v, blockIdx.x);
-  const Line<T> out = lines.At(mean, blockIdx.x);
-
-  SumSince carry{0.0, -1};
-  for (int64_t tile = tiles - 1; tile >= 0; --tile) {
-    const int64_t k = tile * kThreads + threadIdx.x;
-    SumSince sum{0.0, -1};
-    if (k < n) sum.sum = level[k] == level[k] ? double(values[k]) : double(level[k]);
-    if (k < n && (k == n - 1 || !(level[k] == level[k + 1]))) sum.origin = k;
-    sum = ExclusiveScan<kThreads, Direction::kBackward>(sum, &carry).Then(sum);
-    if (k < n && (k == 0 || !(level[k] == level[k - 1]))) {
-      out[k] = T(sum.sum / double(sum.origin - k + 1));
-    }
-  }
-  Latest<T> latest{T(0), 0};
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t k = tile * kThreads + threadIdx.x;
-    const bool first = k < n && (k == 0 || !(level[k] == level[k - 1]));
-    const Latest<T> mine{first ? out[k] : T(0), first};
-    const Latest<T> here = ExclusiveScan<kThreads, Direction::kForward>(mine, &latest).Then(mine);
-    if (k < n) out[k] = here.value;
-  }
-}
-
 }  // namespace
 
 template <typename T>
@@ -245,19 +210,9 @@ Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLay
   return launch(ProxBlock<T, kSmallBlock, true>, kSmallBlock, shared);
 }
 
-template <typename T>
-Status RunMeanByBlocks(cudaStream_t stream, const Lines& lines, const T* y, const T* v, T* mean) {
-  const bool small = lines.length <= kSmallBlockLength;
-  const int threads = small ? kSmallBlock : kLargeBlock;
-  return Launch("RunMeanBlock", small ? RunMeanBlock<T, kSmallBlock> : RunMeanBlock<T, kLargeBlock>,
-                Grid{lines.count(), threads, 0, stream}, lines, y, v, mean);
-}
-
 template Status ProxTv1dByBlocks(cudaStream_t, const Lines&, const WeightLayout&, const float*,
                                  const float*, float*, void*);
 template Status ProxTv1dByBlocks(cudaStream_t, const Lines&, const WeightLayout&, const double*,
                                  const double*, double*, void*);
-template Status RunMeanByBlocks(cudaStream_t, const Lines&, const float*, const float*, float*);
-template Status RunMeanByBlocks(cudaStream_t, const Lines&, const double*, const double*, double*);
 
 }  // namespace jaxtv::cuda

@@ -30,7 +30,7 @@ SMALL = [((35, 9), 1), ((1, 7, 5), 1), ((1, 6, 33), 1), ((1, 300), 1), ((1, 520)
 
 
 class Emulated:
-    """The two operators of a library made by `cuda_emulation`."""
+    """The operators on lines of a library made by `cuda_emulation`."""
 
     def __init__(self, path):
         self.library = EmulatedLibrary(path)
@@ -53,6 +53,11 @@ class Emulated:
     def run_mean(self, y, v, axis):
         result = jax.ShapeDtypeStruct(y.shape, y.dtype)
         return self.call("jaxtv_run_mean", result, y, v, axis=np.int64(axis))
+
+    def pull_back(self, y, lam, v, axis):
+        edges = (*y.shape[:axis], lam.shape[axis], *y.shape[axis + 1 :])
+        results = [jax.ShapeDtypeStruct(shape, y.dtype) for shape in (y.shape, edges)]
+        return self.call("jaxtv_pull_back", results, y, v, lam, axis=np.int64(axis))
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,13 @@ def assert_close(got, want, x, lam):
     np.testing.assert_allclose(np.float64(got), np.float64(want), rtol=0, atol=slack)
 
 
+def assert_close_cotangents(got, want, v):
+    """To a few units in the last place of the largest number in each mean, and in each sum."""
+    assert_close(got[0], want[0], v, jnp.zeros(1, v.dtype))
+    terms = v.size // want[1].size + 1
+    assert_close(got[1] / terms, want[1] / terms, v, jnp.zeros(1, v.dtype))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weights", ["scalar", "per line", "per edge"])
@@ -96,15 +108,34 @@ def test_cuda_and_cpu_agree(fast, kind, weights, dtype):
         assert_close(fast.prox(x, lam, axis), y, x, lam)
         mean = fast.run_mean(y, v, axis)
         assert_close(mean, _lines.run_mean(y, v, axis=axis), v, lam * 0)
-    assert fast.library.num_launches == before + 2 * len(CASES)
+        got = fast.pull_back(y, lam, v, axis)
+        assert_close_cotangents(got, _lines.pull_back(y, lam, v, axis=axis), v)
+    assert fast.library.num_launches == before + 3 * len(CASES)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("shape", "axis"), [*STAGED, *STRIDED])
-def test_a_thread_for_each_line_gives_the_bits_of_the_run_mean(fast, shape, axis, dtype):
-    x, lam, v = operands(shape, axis, "walk", dtype, "scalar")
-    y = _lines.prox(x, lam, axis=axis)
-    assert bits(fast.run_mean(y, v, axis)) == bits(_lines.run_mean(y, v, axis=axis))
+def test_a_thread_for_each_line_gives_the_bits_of_the_cpu(fast, shape, axis, dtype):
+    for weights in ("scalar", "per line", "per edge"):
+        x, lam, v = operands(shape, axis, "walk", dtype, weights)
+        y = _lines.prox(x, lam, axis=axis)
+        assert bits(fast.run_mean(y, v, axis)) == bits(_lines.run_mean(y, v, axis=axis))
+        got, want = fast.pull_back(y, lam, v, axis), _lines.pull_back(y, lam, v, axis=axis)
+        assert [bits(a) for a in got] == [bits(a) for a in want]
+
+
+@pytest.mark.parametrize("weights", ["scalar", "per line", "per edge"])
+def test_cotangents_where_weights_are_zero_and_lines_are_bad(fast, weights):
+    """Equal neighbours without weight, also where a run of equal samples crosses tiles."""
+    for shape, axis in SMALL:
+        y, lam, v = operands(shape, axis, "integers", "float32", weights)
+        y, lam = jnp.round(y / 3), jnp.where(lam < 1, 0, lam)
+        y = y.at[(0,) * (axis + 1)].set(jnp.nan)
+        lam = lam if weights == "per edge" else lam.at[(-1,) * lam.ndim].set(0)
+        got, want = fast.pull_back(y, lam, v, axis), _lines.pull_back(y, lam, v, axis=axis)
+        assert_close_cotangents(
+            [jnp.nan_to_num(a, nan=9) for a in got], [jnp.nan_to_num(a, nan=9) for a in want], v
+        )
 
 
 def test_lines_over_budget_are_divided(fast):
@@ -155,7 +186,9 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
                 check.library.set_order(order, seed)
                 check.library.set_poison(poison)
                 y = check.prox(x, lam, axis)
-                answers.add((bits(y), bits(check.run_mean(y, v, axis))))
+                found = [y, check.run_mean(y, v, axis), *check.pull_back(y, lam, v, axis)]
+                found += check.pull_back(y, lam.max(axis, keepdims=True), v, axis)
+                answers.add(tuple(map(bits, found)))
         assert len(answers) == 1
     check.library.set_order("forward")
 
@@ -163,7 +196,9 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
 def test_every_regime_is_free_of_races(check):
     for shape, axis in CASES:
         x, lam, v = operands(shape, axis, "noise", "float32", "scalar")
-        check.run_mean(check.prox(x, lam, axis), v, axis)
+        y = check.prox(x, lam, axis)
+        check.run_mean(y, v, axis)
+        check.pull_back(y, lam, v, axis)
         assert not check.library.report
 
 
@@ -179,7 +214,8 @@ def test_every_synchronisation_is_needed():
         for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
             x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
             try:
-                emulated.run_mean(emulated.prox(x, lam, axis), v, axis).block_until_ready()
+                y = emulated.prox(x, lam, axis)
+                jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
             except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
                 complaints.append(str(error))
                 return True
@@ -187,7 +223,7 @@ def test_every_synchronisation_is_needed():
 
     assert mutants.sites
     assert not mutate.survivors(mutants, is_caught)
-    for kernel in ("ProxTile", "RunMeanTile", "ProxBlock"):
+    for kernel in ("ProxTile", "PullBackTile", "ProxBlock"):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
 
 
@@ -197,6 +233,9 @@ REFUSALS = {
     "does not fit": lambda e, x, lam: e.prox(x, jnp.ones((4, 3), "float32"), 1),
     "only float32 and float64": lambda e, x, lam: e.prox(x.astype("int32"), lam.astype("int32"), 1),
     "v of shape": lambda e, x, lam: e.run_mean(x, x[:2], 1),
+    "lam_bar of shape": lambda e, x, lam: e.call(
+        "jaxtv_pull_back", [x, x], *(x, x, lam), axis=np.int64(1)
+    ),
     "work space is too small": lambda e, x, lam: e.call(
         "jaxtv_prox_tv1d",
         (jax.ShapeDtypeStruct((1, 4000), "float32"), jax.ShapeDtypeStruct((1,), "uint8")),
@@ -221,6 +260,9 @@ def test_nothing_to_do(fast, shape):
     x, lam = jnp.ones(shape), jnp.full((1, 1), 0.5)
     assert bits(fast.prox(x, lam, 1)) == bits(x)
     assert bits(fast.run_mean(x, x, 1)) == bits(x)
+    x_bar, lam_bar = fast.pull_back(x, lam, x, 1)
+    assert bits(x_bar) == bits(x)
+    assert bits(lam_bar) == bits(jnp.zeros((shape[0], 1)))
 
 
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
@@ -247,5 +289,9 @@ def test_kernels_compile_without_a_warning_within_their_resources(arch):
 def test_the_built_module_imports_without_a_driver_and_has_the_line_operators():
     cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
     cpu = pytest.importorskip("jaxtv._cpu")
-    assert {"jaxtv_prox_tv1d", "jaxtv_run_mean"} <= cuda.targets.keys() <= cpu.targets.keys()
+    assert (
+        {"jaxtv_prox_tv1d", "jaxtv_run_mean", "jaxtv_pull_back"}
+        <= cuda.targets.keys()
+        <= cpu.targets.keys()
+    )
     assert cuda.ffi_api_version == cpu.ffi_api_version

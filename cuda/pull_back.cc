@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// CUDA handlers of the run mean and of the derivative of the TV prox of every line along an axis:
+// the operands and the attribute of cpu/pull_back.cc.
+#include "cuda/pull_back.h"
+
+#include "cuda/call.h"
+#include "ffi/handlers.h"
+#include "ffi/operands.h"
+
+namespace jaxtv {
+namespace {
+
+using cuda::CallScope;
+using cuda::PullBackOperands;
+
+ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
+                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
+  const auto lines = LinesOfRunMean(y, v, *mean, axis);
+  if (lines.has_error()) return lines.error();
+  if (y.element_count() == 0) return ffi::Error::Success();
+  CallScope scope;
+  scope.Input(y, "y");
+  scope.Input(v, "v");
+  scope.Output(*mean, "mean");
+  return DispatchFloat(y.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const PullBackOperands<T> operands = {*lines,
+                                          {},
+                                          0,
+                                          static_cast<const T*>(y.untyped_data()),
+                                          nullptr,
+                                          static_cast<const T*>(v.untyped_data()),
+                                          static_cast<T*>(mean->untyped_data()),
+                                          nullptr};
+    return cuda::ToError(cuda::PullBack(stream, operands));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
+                    ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
+                    int64_t axis) try {
+  const auto layout = LayoutOfPullBack(y, lam, v, *x_bar, *lam_bar, axis);
+  if (layout.has_error()) return layout.error();
+  if (layout->lines.count() == 0) return ffi::Error::Success();
+  CallScope scope;
+  scope.Input(y, "y");
+  scope.Input(v, "v");
+  scope.Input(lam, "lam");
+  scope.Output(*x_bar, "x_bar");
+  scope.Output(*lam_bar, "lam_bar");
+  return DispatchFloat(y.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const PullBackOperands<T> operands = {layout->lines,
+                                          layout->weights,
+                                          lam_bar->dimensions()[axis],
+                                          static_cast<const T*>(y.untyped_data()),
+                                          static_cast<const T*>(lam.untyped_data()),
+                                          static_cast<const T*>(v.untyped_data()),
+                                          static_cast<T*>(x_bar->untyped_data()),
+                                          static_cast<T*>(lam_bar->untyped_data())};
+    return cuda::ToError(cuda::PullBack(stream, operands));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+// Nothing is allocated and nothing waits, so that XLA may record the launches in a CUDA graph.
+XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // y
+                           .Arg<ffi::AnyBuffer>()  // v
+                           .Ret<ffi::AnyBuffer>()  // mean
+                           .Attr<int64_t>("axis"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // y
+                           .Arg<ffi::AnyBuffer>()  // v
+                           .Arg<ffi::AnyBuffer>()  // lam
+                           .Ret<ffi::AnyBuffer>()  // x_bar
+                           .Ret<ffi::AnyBuffer>()  // lam_bar
+                           .Attr<int64_t>("axis"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+}  // namespace
+
+Handlers PullBackHandlers() {
+  return {{"jaxtv_run_mean", kRunMean}, {"jaxtv_pull_back", kPullBack}};
+}
+
+}  // namespace jaxtv
