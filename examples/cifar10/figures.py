@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Figures of the experiment: corrupted images, accuracies, the weights as they are learned."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from examples.cifar10 import corruptions, evaluate
+from examples.cifar10.models import LAM_INIT, TV_BLOCKS
+from examples.common import figures, tables
+
+
+def gallery(images: np.ndarray, severities: Sequence[int] = (1, 3, 5), **options) -> Figure:
+    """Each corruption of a few images, at some severities."""
+    rows, labels = [], []
+    for name in corruptions.CORRUPTIONS:
+        panels = [corruptions.corrupt(images, name, s, **options) for s in severities]
+        rows.append([panel[i] for i in range(len(images)) for panel in (images, *panels)])
+        labels.append(name.replace("_", " "))
+    return figures.image_grid(rows, labels)
+
+
+def accuracies(rows: Sequence[Mapping[str, str]]) -> Figure:
+    """Accuracy of each model under each corruption: mean and standard deviation over seeds."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    bars = {name: [name] for name in (evaluate.CLEAN, *corruptions.CORRUPTIONS)}
+    bars["all"] = evaluate.GROUPS["all corruptions"]
+    figure, axes = plt.subplots(figsize=(11, 4), layout="constrained")
+    width = 0.8 / len(models)
+    for number, (model, colour) in enumerate(zip(models, figures.COLOURS, strict=False)):
+        values = [evaluate.per_seed(rows, model, names) for names in bars.values()]
+        axes.bar(
+            np.arange(len(bars)) + (number - (len(models) - 1) / 2) * width,
+            [np.mean(value) for value in values],
+            width,
+            yerr=[tables.spread(value) for value in values],
+            label=model,
+            color=colour,
+            error_kw={"lw": 0.8},
+        )
+    axes.set_xticks(range(len(bars)), [name.replace("_", "\n") for name in bars], rotation=90)
+    axes.set(ylabel="accuracy, %", xlim=(-0.6, len(bars) - 0.4))
+    axes.legend(ncols=len(models), frameon=False, loc="upper right")
+    axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+    return figure
+
+
+def curves(history: Sequence[Mapping[str, str]]) -> Figure:
+    """Loss and accuracy on the test images after each epoch."""
+    models = list(dict.fromkeys(row["model"] for row in history))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for model, colour in zip(models, figures.COLOURS, strict=False):
+        _line(left, history, model, "loss", colour, model)
+        _line(right, history, model, "test_accuracy", colour, model)
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.set(xlabel="epoch", ylabel="test accuracy, %")
+    left.legend(frameon=False)
+    return figure
+
+
+def learned_weights(history: Sequence[Mapping[str, str]]) -> Figure:
+    """The counterpart of Fig. 3: lambda after each epoch, of each TV layer."""
+    models = [model for model in dict.fromkeys(row["model"] for row in history) if "TV" in model]
+    figure, panels = plt.subplots(
+        1, len(models), figsize=(4.5 * len(models), 3.4), squeeze=False, layout="constrained"
+    )
+    for panel, model in zip(panels[0], models, strict=True):
+        for block, colour in zip(range(1, TV_BLOCKS + 1), figures.COLOURS[1:], strict=False):
+            _line(panel, history, model, f"lam{block}", colour, f"block {block}", LAM_INIT)
+        panel.axhline(LAM_INIT, color="0.7", lw=0.8, ls=":")
+        panel.set(title=model, xlabel="epoch", ylabel=r"$\lambda$", ylim=(0, None))
+        panel.legend(frameon=False)
+    return figure
+
+
+def _line(
+    axes: Axes,
+    history: Sequence[Mapping[str, str]],
+    model: str,
+    column: str,
+    colour: str,
+    label: str,
+    first: float | None = None,
+) -> None:
+    """Mean over seeds, and a band of one standard deviation; `first` before the first epoch."""
+    by_epoch: dict[int, list[float]] = {} if first is None else {0: [first]}
+    for row in history:
+        if row["model"] == model:
+            by_epoch.setdefault(int(row["epoch"]), []).append(float(row[column]))
+    epochs = sorted(by_epoch)
+    mean = np.array([np.mean(by_epoch[epoch]) for epoch in epochs])
+    band = np.array([tables.spread(by_epoch[epoch]) for epoch in epochs])
+    axes.plot(epochs, mean, color=colour, label=label, marker=".", ms=4)
+    axes.fill_between(epochs, mean - band, mean + band, color=colour, alpha=0.2, lw=0)
