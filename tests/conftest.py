@@ -2,6 +2,11 @@
 """Under which settings do all tests run? Float64 on, no implicit promotion, eight CPU devices."""
 
 import os
+import pathlib
+import sys
+
+# The examples are a package at the root; last, so that an installed jaxtv comes first.
+sys.path.append(str(pathlib.Path(__file__).parent.parent))
 
 # Before jax is imported.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")

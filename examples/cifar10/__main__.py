@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--small",
         action="store_true",
-        help="a small run on the stand-in; other options have no use",
+        help="a small run on the stand-in; besides, only --out matters",
     )
     add("--out", type=pathlib.Path, default=pathlib.Path("out/cifar10"), help="folder of results")
     add("--seeds", type=int, default=3, help="runs of each model")

@@ -69,7 +69,7 @@ OUT = Path("out/cifar10-notebook")
 
 # %%
 if DATA == "stand-in":
-    plan = experiment.SMALL._replace(seeds=1)
+    plan = experiment.SMALL
     settings = experiment.SMALL_SETTINGS
 else:
     plan = Plan(DATA, seeds=3)

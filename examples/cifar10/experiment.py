@@ -40,8 +40,8 @@ class Plan(NamedTuple):
 
 Trained = dict[tuple[str, int], tuple[AllConvNet, State]]  # of name and seed
 
-SMALL = Plan("stand-in", seeds=2, train_images=640, clean_images=200, corrupted_images=20)
-SMALL_SETTINGS = Settings(width=6, epochs=4, batch_size=32)
+SMALL = Plan("stand-in", seeds=1, train_images=640, clean_images=100, corrupted_images=20)
+SMALL_SETTINGS = Settings(width=4, epochs=3, batch_size=32)
 
 
 def run(plan: Plan, settings: Settings, out: pathlib.Path) -> str:

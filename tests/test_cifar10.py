@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: MIT
+"""Does the CIFAR-10 example run, resume after a kill, and train what it says it trains?"""
+
+import dataclasses
+import io
+import os
+import pathlib
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+
+import jax
+import jax.numpy as jnp
+import jupytext
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+import jaxtv
+from examples.cifar10 import data, evaluate, experiment, models, models_nnx, standin, train
+from examples.cifar10.train import Settings
+from examples.common import tables
+from examples.common.batches import prefetch, shuffled
+from examples.common.training import fit
+
+ROOT = pathlib.Path(__file__).parent.parent
+NOTEBOOK = ROOT / "examples" / "cifar10" / "cifar10.ipynb"
+BLOCKS = ("block1", "block2", "block3")
+
+
+@pytest.fixture(autouse=True)
+def as_users_run_it():
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """The notebook, executed as it stands but for the folder of its results."""
+    out = tmp_path_factory.mktemp("cifar10")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    (parameters,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    parameters.source, count = re.subn(r"Path\(.*\)", f"Path({str(out)!r})", parameters.source)
+    assert count == 1
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_PLATFORMS", "cpu")
+        patch.delenv("XLA_FLAGS", raising=False)
+        client.execute()
+    return notebook, out
+
+
+def test_notebook_executes(small_run):
+    notebook, out = small_run
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
+    (table,) = (o.data["text/markdown"] for o in outputs if "text/markdown" in o.get("data", {}))
+    assert table == evaluate.table(tables.read_csv(out / "accuracy.csv"))
+    printed = "".join(output.get("text", "") for output in outputs)
+    assert float(re.search(r"difference of a logit: (\S+)", printed)[1]) < 1e-4
+
+
+def test_loss_falls(small_run):
+    _, out = small_run
+    history = tables.read_csv(out / "history.csv")
+    for name in models.MODELS:
+        losses = [float(row["loss"]) for row in history if row["model"] == name]
+        assert losses[-1] < losses[0] - 0.2
+        last = float([row for row in history if row["model"] == name][-1]["test_accuracy"])
+        assert last > 15  # of ten classes
+
+
+def test_weights_are_learned(small_run):
+    _, out = small_run
+    last = {row["model"]: row for row in tables.read_csv(out / "history.csv")}
+    for name in ("TV-Smooth", "TV-Sharp"):
+        for block in (1, 2, 3):
+            assert abs(float(last[name][f"lam{block}"]) - models.LAM_INIT) > 1e-5
+    assert last["AllConv"]["lam1"] == ""
+
+
+def test_command_resumes(small_run):
+    """The command finds what the notebook has trained and evaluated, and adds files to it."""
+    _, out = small_run
+    before = (out / "accuracy.csv").read_text()
+    command = ("-m", "examples.cifar10", "--small", "--out", str(out))
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+    assert "epoch 1 of" not in result.stderr  # nothing is trained again
+    assert (out / "accuracy.csv").read_text() == before
+    assert (out / "table.md").read_text() in result.stdout
+    for name in ("corruptions", "accuracy", "curves", "lambda"):
+        with Image.open(out / f"{name}.png") as figure:
+            assert min(figure.size) > 300
+
+
+def test_other_settings_are_refused(small_run):
+    _, out = small_run
+    with pytest.raises(ValueError, match="width 4, now 5"):
+        experiment.prepare(
+            experiment.SMALL, dataclasses.replace(experiment.SMALL_SETTINGS, width=5), out
+        )
+
+
+def test_notebook_and_text_agree():
+    """`jupytext --to ipynb --update examples/cifar10/cifar10.py` brings them together again."""
+    text = jupytext.read(NOTEBOOK.with_suffix(".py"))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    pairs = [[(cell.cell_type, cell.source) for cell in nb.cells] for nb in (text, notebook)]
+    assert pairs[0] == pairs[1]
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("stand-in", 64, 32)
+
+
+SETTINGS = Settings(width=4, epochs=3, batch_size=32)
+
+
+def test_killed_run_resumes_to_the_same_numbers(dataset, tmp_path):
+    model = train.make_model("TV-Smooth", SETTINGS)
+    steps = 6
+
+    def run(folder, killed_in=None):
+        def batches(number):
+            for count, batch in enumerate(data.epoch(dataset.train, 32, 7, number)):
+                if (number, count) == killed_in:
+                    raise KeyboardInterrupt
+                yield batch
+
+        return fit(
+            train.initial_state(model, train.make_optimizer(SETTINGS, steps), 7),
+            lambda state, batch: train.train_step(model, SETTINGS, steps, state, batch),
+            batches,
+            epochs=3,
+            steps=2,
+            folder=folder,
+            report=lambda state: models.weights(state.params),
+        )
+
+    whole, history = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", killed_in=(1, 1))
+    resumed, resumed_history = run(tmp_path / "killed")
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert resumed_history == history
+    jax.tree.map(np.testing.assert_array_equal, resumed, whole)
+
+
+@pytest.mark.parametrize("mode", ["smooth", "sharp"])
+def test_lambda_has_a_slope(dataset, mode):
+    model = models.AllConvNet(mode, width=4)
+    state = train.initial_state(model, train.make_optimizer(SETTINGS, 9), 0)
+    batch = jax.tree.map(lambda array: array[:16], dataset.train)
+    slope, _ = jax.jit(jax.grad(train.loss, 1, has_aux=True), static_argnums=0)(
+        model, state.params, state.statistics, batch
+    )
+    for block in BLOCKS:
+        assert 1e-7 < abs(slope[block]["tv"]["lam_raw"]) < 10
+
+
+@pytest.mark.parametrize("mode", ["smooth", "sharp"])
+def test_layer_stands_before_the_normalisation(dataset, mode):
+    """Conv, TV, batch norm, ReLU; in the first three blocks; lambda 0.05, one for all channels."""
+    model = models.AllConvNet(mode, width=4)
+    x = train.standardise(jnp.asarray(dataset.test.images[:2]))
+    variables = model.init(jax.random.key(0), x)
+    lams = models.weights(variables["params"])
+    assert list(lams) == ["lam1", "lam2", "lam3"]
+    np.testing.assert_allclose(list(lams.values()), 0.05, rtol=1e-5)
+
+    _, seen = model.apply(variables, x, capture_intermediates=True)
+    for block in BLOCKS:
+        inside = {
+            k: v["__call__"][0] for k, v in seen["intermediates"][block].items() if k[0] != "_"
+        }
+        prox = jaxtv.prox_tv_2d(inside["conv"], 0.05, axes=(1, 2), num_sweeps=4)
+        layer = prox if mode == "smooth" else 2 * inside["conv"] - prox
+        np.testing.assert_allclose(inside["tv"], layer, atol=1e-5)
+        np.testing.assert_allclose(inside["norm"], layer / np.sqrt(1 + 1e-5), atol=1e-5)
+        np.testing.assert_allclose(
+            seen["intermediates"][block]["__call__"][0], np.maximum(inside["norm"], 0)
+        )
+
+
+@pytest.mark.parametrize("mode", [None, "smooth", "sharp"])
+def test_nnx_equals_linen(dataset, mode):
+    model = models.AllConvNet(mode, width=4)
+    x = train.standardise(jnp.asarray(dataset.test.images[:8]))
+    variables = model.init(jax.random.key(1), x)
+    logits, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
+
+    twin = models_nnx.AllConvNet(mode, 4, rngs=nnx.Rngs(0))
+    models_nnx.load_linen(twin, variables)
+    twin.train()
+    np.testing.assert_allclose(twin(x), logits, atol=1e-5)
+    twin.eval()  # with the statistics of one step
+    after = model.apply({"params": variables["params"], **updated}, x)
+    np.testing.assert_allclose(twin(x), after, atol=1e-5)
+
+
+def test_bfloat16(dataset):
+    exact = models.AllConvNet("sharp", width=4)
+    rough = models.AllConvNet("sharp", width=4, dtype=jnp.bfloat16)
+    x = train.standardise(jnp.asarray(dataset.test.images[:8]))
+    variables = exact.init(jax.random.key(1), x)
+    assert rough.apply(variables, x).dtype == jnp.float32
+    error = np.abs(rough.apply(variables, x) - exact.apply(variables, x))
+    scale = np.abs(exact.apply(variables, x)).max()
+    assert 0 < error.max() < 0.05 * scale
+
+
+def test_paper_size():
+    """All-CNN-C has about 1.4 million parameters; a TV layer adds one."""
+    x = jnp.zeros((1, 32, 32, 3))
+    count = {}
+    for name, mode in models.MODELS.items():
+        params = jax.eval_shape(models.AllConvNet(mode).init, jax.random.key(0), x)["params"]
+        count[name] = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert 1.3e6 < count["AllConv"] < 1.4e6
+    assert count["TV-Smooth"] == count["TV-Sharp"] == count["AllConv"] + 3
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes bytes as Python 2 wrote its strings, which the official files consist of."""
+
+    def save_string(self, value):
+        self.write(pickle.BINSTRING + struct.pack("<i", len(value)) + value)
+        self.memoize(value)
+
+    dispatch = pickle._Pickler.dispatch | {bytes: save_string}
+
+
+def write_official(folder, images, labels):
+    """Files as in the official archive, of 10 images each."""
+    folder.mkdir()
+    for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+        part = slice(10 * number, 10 * number + 10)
+        planes = images[part].transpose(0, 3, 1, 2).reshape(10, 3072)
+        batch = {b"data": planes, b"labels": labels[part].tolist()}
+        with (folder / name).open("wb") as file:
+            Python2Pickler(file, protocol=2).dump(batch)
+
+
+def test_official_files(tmp_path):
+    images, labels = standin.make(60, seed=3)
+    folder = tmp_path / "cifar-10-batches-py"
+    write_official(folder, images, labels)
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    for source in (tmp_path, folder, archive):
+        read = data.read_archive(source) if source == archive else data.read_folder(source)
+        np.testing.assert_array_equal(read.train.images, images[:50])
+        np.testing.assert_array_equal(read.train.labels, labels[:50])
+        np.testing.assert_array_equal(read.test.images, images[50:])
+
+    class Harm:
+        def __reduce__(self):
+            return os.getcwd, ()
+
+    (folder / "test_batch").write_bytes(pickle.dumps({b"data": Harm()}))
+    with pytest.raises(pickle.UnpicklingError, match="does not belong"):
+        data.read_folder(folder)
+
+
+def test_npz_of_jpeg_images(tmp_path):
+    images, labels = standin.make(40, seed=4)
+    files = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=95, subsampling=0)
+        files.append(file.getvalue())
+    split = np.repeat([0, 1], [30, 10])
+    np.savez(
+        tmp_path / "images.npz",
+        data=np.frombuffer(b"".join(files), np.uint8),
+        offsets=np.cumsum([0, *map(len, files)]),
+        labels=labels,
+        split=split,
+    )
+    read = data.load(str(tmp_path / "images.npz"), test=5)
+    assert read.test.images.shape == (5, 32, 32, 3)
+    assert len(read.train.labels) == 30
+    for image, label in zip(read.train.images, read.train.labels, strict=True):
+        distance = np.abs(images[:30].astype(float) - image).mean((1, 2, 3))
+        assert distance.min() < 5 and labels[distance.argmin()] == label
+
+
+def test_part_has_as_many_of_each_class():
+    labels = np.repeat(np.arange(10), 30)
+    chosen = data._choose(labels, 50, seed=0)
+    assert len(set(chosen)) == 50
+    np.testing.assert_array_equal(np.bincount(labels[chosen]), 5)
+    with pytest.raises(ValueError, match="301 images asked for, there are 300"):
+        data._choose(labels, 301, seed=0)
+
+
+def test_missing_file():
+    with pytest.raises(FileNotFoundError, match="'download' or 'stand-in'"):
+        data.load("nowhere.tar.gz")
+
+
+def test_augmentation_crops_and_flips(dataset):
+    images = dataset.train.images[:20]
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    flipped = np.zeros(20, bool)
+    for number, image in enumerate(data.augment(np.random.default_rng(0), images)):
+        crops = [
+            padded[number, top : top + 32, left : left + 32]
+            for top in range(9)
+            for left in range(9)
+        ]
+        straight = any(np.array_equal(image, crop) for crop in crops)
+        flipped[number] = any(np.array_equal(image, crop[:, ::-1]) for crop in crops)
+        assert straight or flipped[number]
+    assert 4 < flipped.sum() < 16
+
+
+def test_epochs_are_shuffled_and_repeatable(dataset):
+    def labels(*key):
+        return np.concatenate([batch.labels for batch in data.epoch(dataset.train, 32, *key)])
+
+    np.testing.assert_array_equal(labels(0, 1), labels(0, 1))
+    assert not np.array_equal(labels(0, 1), labels(0, 2))
+    assert not np.array_equal(labels(0, 1), labels(1, 1))
+    order = np.concatenate(list(shuffled(np.random.default_rng(0), 70, 32)))
+    assert len(order) == len(set(order)) == 64
+
+
+def test_prefetch_passes_errors_on_and_stops():
+    def failing():
+        yield np.zeros(1)
+        raise OSError("disk")
+
+    batches = prefetch(failing())
+    next(batches)
+    with pytest.raises(OSError, match="disk"):
+        next(batches)
+
+    endless = prefetch(iter(lambda: np.zeros(1), None))
+    next(endless)
+    endless.close()
+    assert threading.active_count() < 50
+    assert [int(x) for x in prefetch(np.arange(5))] == [0, 1, 2, 3, 4]
+
+
+def test_mean_and_spread():
+    assert tables.mean_and_spread([1.0, 2.0, 3.0]) == "2.0 ± 1.0"
+    assert tables.mean_and_spread([1.25], digits=2) == "1.25"
+
+
+def test_accuracies_average_over_severities_within_a_seed():
+    rows = [
+        {"model": "A", "seed": seed, "corruption": "fog", "severity": s, "accuracy": value}
+        for seed, s, value in (
+            ("0", "1", "40"),
+            ("0", "2", "60"),
+            ("1", "1", "70"),
+            ("1", "2", "90"),
+        )
+    ]
+    rows.append(rows[0] | {"model": "B", "accuracy": "1"})
+    assert evaluate.per_seed(rows, "A", ["fog", "snow"]) == [50, 80]
