@@ -3,6 +3,8 @@
 """Sets everything up in .venv and runs one task.
 
 python3 dev.py quickstart    denoise a photograph and show the result
+python3 dev.py notebook      execute the CIFAR-10 notebook in its small mode
+python3 dev.py cifar10       the CIFAR-10 experiment; options as in examples/cifar10/README.md
 python3 dev.py test          all checks: format, lint, types, tests
 python3 dev.py setup         only install
 """
@@ -64,6 +66,16 @@ def quickstart() -> None:
     run("python", "examples/quickstart.py", *sys.argv[2:])
 
 
+def notebook() -> None:
+    (ROOT / "out").mkdir(exist_ok=True)
+    run("jupyter-execute", "examples/cifar10/cifar10.ipynb", "--output=../../out/cifar10")
+    print("executed: out/cifar10.ipynb")
+
+
+def cifar10() -> None:
+    run("python", "-m", "examples.cifar10", *sys.argv[2:])
+
+
 def test() -> None:
     folders = (ROOT / name for name in ("core", "cpu", "cuda", "ffi", "tests"))
     files = (str(f) for folder in folders for f in folder.rglob("*.*") if f.suffix in CPP)
@@ -78,7 +90,13 @@ def test() -> None:
     run(*pytest, *sys.argv[2:])
 
 
-TASKS = {"setup": lambda: None, "quickstart": quickstart, "test": test}
+TASKS = {
+    "setup": lambda: None,
+    "quickstart": quickstart,
+    "notebook": notebook,
+    "cifar10": cifar10,
+    "test": test,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in TASKS:
