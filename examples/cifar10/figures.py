@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from examples.cifar10 import corruptions, evaluate
 from examples.cifar10.models import LAM_INIT, TV_BLOCKS
@@ -55,8 +56,8 @@ def curves(history: Sequence[Mapping[str, str]]) -> Figure:
     for model, colour in zip(models, figures.COLOURS, strict=False):
         _line(left, history, model, "loss", colour, model)
         _line(right, history, model, "test_accuracy", colour, model)
-    left.set(xlabel="epoch", ylabel="training loss")
-    right.set(xlabel="epoch", ylabel="test accuracy, %")
+    left.set(ylabel="training loss")
+    right.set(ylabel="test accuracy, %")
     left.legend(frameon=False)
     return figure
 
@@ -71,7 +72,7 @@ def learned_weights(history: Sequence[Mapping[str, str]]) -> Figure:
         for block, colour in zip(range(1, TV_BLOCKS + 1), figures.COLOURS[1:], strict=False):
             _line(panel, history, model, f"lam{block}", colour, f"block {block}", LAM_INIT)
         panel.axhline(LAM_INIT, color="0.7", lw=0.8, ls=":")
-        panel.set(title=model, xlabel="epoch", ylabel=r"$\lambda$", ylim=(0, None))
+        panel.set(title=model, ylabel=r"$\lambda$", ylim=(0, 1.1 * panel.get_ylim()[1]))
         panel.legend(frameon=False)
     return figure
 
@@ -93,5 +94,7 @@ def _line(
     epochs = sorted(by_epoch)
     mean = np.array([np.mean(by_epoch[epoch]) for epoch in epochs])
     band = np.array([tables.spread(by_epoch[epoch]) for epoch in epochs])
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.plot(epochs, mean, color=colour, label=label, marker=".", ms=4)
     axes.fill_between(epochs, mean - band, mean + band, color=colour, alpha=0.2, lw=0)
