@@ -296,9 +296,7 @@ def test_composes_in_forward_mode(operator, transformation):
     assert_composes(BOTH[transformation], FORWARD[operator])
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("operator", sorted(set(OPERATORS) - {"forward"}))
 def test_forward_mode_is_refused_by_type_where_there_is_none(operator):
-    if operator == "forward":
-        pytest.skip("has it")
     with pytest.raises(TypeError, match="custom_vjp"):
         jax.jvp(OPERATORS[operator], (IMAGE, WEIGHT), (IMAGE, WEIGHT))

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "cpu/pull_back_lines.h"
+#include "cpu/pull_back_long.h"
 #include "cpu/tv1d_lines.h"
 #include "cpu/tv1d_long.h"
 #include "cpu/tvnd.h"
@@ -83,20 +85,22 @@ std::vector<float> Walk(int64_t n, int seed) {
   return x;
 }
 
-// The prox, and the run mean of x over its runs, of short lines side by side.
+// The prox of short lines side by side, and x pulled back through it.
 template <typename AnyPool>
 std::vector<float> ShortLines(AnyPool& pool, int seed) {
   const Lines lines{3, 60, 50};
   const std::vector<float> x = Walk(3 * 60 * 50, seed);
   const float lam = 2;
-  std::vector<float> y(x.size()), mean(x.size());
+  std::vector<float> y(x.size()), x_bar(x.size()), lam_bar(lines.count());
   jaxtv::ParallelFor(pool, lines.count(), 16, [&](int64_t begin, int64_t end) {
     jaxtv::ProxLines<float>(lines, {}, x.data(), &lam, y.data(), begin, end);
   });
   jaxtv::ParallelFor(pool, lines.count(), 16, [&](int64_t begin, int64_t end) {
-    jaxtv::RunMeanLines<float>(lines, y.data(), x.data(), mean.data(), begin, end);
+    jaxtv::PullBackLines<float>({lines, {}, y.data(), &lam, x.data(), x_bar.data(), lam_bar.data()},
+                                begin, end);
   });
-  y.insert(y.end(), mean.begin(), mean.end());
+  y.insert(y.end(), x_bar.begin(), x_bar.end());
+  y.insert(y.end(), lam_bar.begin(), lam_bar.end());
   return y;
 }
 
@@ -106,10 +110,12 @@ std::vector<float> LongLine(AnyPool& pool, int seed) {
   const Lines lines{1, 70000, 1};
   const std::vector<float> x = Walk(lines.length, seed);
   const float lam = 5;
-  std::vector<float> y(x.size()), mean(x.size());
+  std::vector<float> y(x.size()), x_bar(x.size()), lam_bar(1);
   jaxtv::ProxLongLines<AnyPool, float>(pool, lines, {}, x.data(), &lam, y.data(), 0, 1);
-  jaxtv::RunMeanLongLines<AnyPool, float>(pool, lines, y.data(), x.data(), mean.data());
-  y.insert(y.end(), mean.begin(), mean.end());
+  jaxtv::PullBackLongLines<AnyPool, float>(
+      pool, {lines, {}, y.data(), &lam, x.data(), x_bar.data(), lam_bar.data()});
+  y.insert(y.end(), x_bar.begin(), x_bar.end());
+  y.insert(y.end(), lam_bar.begin(), lam_bar.end());
   return y;
 }
 
