@@ -69,6 +69,30 @@ def run_mean(y, g, axis=-1):
     return np.moveaxis(out, -1, axis)
 
 
+def pull_back(y, lam, g):
+    """Cotangents of lines along the last axis: of the signal, and of each line's or edge's weight.
+
+    Literally: the mean over each run, which an edge of weight 0 of its own ends, and -sign(y' - y)
+    times the difference of means. A line whose only weight is 0 moves freely, but not its weight.
+    """
+    lam = np.broadcast_to(lam, (*y.shape[:-1], lam.shape[-1]))
+    x_bar, lam_bar = np.empty(y.shape), np.empty((*y.shape[:-1], y.shape[-1] - 1))
+    per_edge = lam.shape[-1] != 1
+    for index in np.ndindex(y.shape[:-1]):
+        level, w = y[index], lam[index]
+        cut = (np.diff(level) != 0) | (per_edge & (w == 0))
+        ends = [0, *(np.flatnonzero(cut) + 1), level.size]
+        mean = np.concatenate(
+            [
+                np.full(b - a, math.fsum(g[index][a:b]) / (b - a))
+                for a, b in itertools.pairwise(ends)
+            ]
+        )
+        lam_bar[index] = -np.sign(np.diff(level)) * np.diff(mean)
+        x_bar[index] = g[index] if not per_edge and w[0] == 0 else mean
+    return x_bar, lam_bar if per_edge else lam_bar.sum(-1, keepdims=True)
+
+
 def dykstra(x, lams, axes, sweeps):
     """Alg. 1 of the paper on axes `(first, last)`: a sweep solves along `last`, then `first`."""
     first, last = axes
