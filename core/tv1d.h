@@ -16,8 +16,7 @@
 // beyond the current position. Each jump advances k0, hence the loop ends in any rounding.
 //
 // Cost: no memory; 1 to 2.5 steps per sample on ordinary data, but quadratic on smooth ramps with
-// large weights. So steps are budgeted, and a line over budget goes to tv1d_divide.h from where it
-// stands: after a jump, the rest of the line depends on that jump alone.
+// large weights. So steps are budgeted, and a line over budget goes to tv1d_divide.h.
 #pragma once
 
 #include <limits>
@@ -82,13 +81,15 @@ JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0
       *steps += k - k0 + 1;
       return {jump < 0 ? k_low : k_high, jump};
     }
+    const bool touch_low = path_low >= next_w, touch_high = path_high <= -next_w;
+    if (!touch_low && !touch_high) continue;  // saves most divisions
     const T inverse = T(1) / T(k - k0 + 1);
-    if (path_low >= next_w) {
+    if (touch_low) {
       low += (path_low - next_w) * inverse;
       path_low = next_w;
       k_low = k;
     }
-    if (path_high <= -next_w) {
+    if (touch_high) {
       high += (path_high + next_w) * inverse;
       path_high = -next_w;
       k_high = k;
@@ -97,17 +98,21 @@ JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0
   return {n - 1, 0};
 }
 
-// Finds the runs of the line from its start. False if the budget of steps ran out at a jump; then
-// the runs before `*start` are written.
+// How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
+constexpr int kRepeats = 3;
+JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
+  return n + 64 + kRepeats * start;
+}
+
+// Writes the runs of the line. False if the budget ran out.
 template <typename T>
-JAXTV_HD bool WalkRuns(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t budget,
-                       RunWriter<T>& writer, int64_t* start) {
+JAXTV_HD bool WalkRuns(Line<const T> x, EdgeWeights<T> w, int64_t n, RunWriter<T>& writer) {
   int64_t steps = 0;
-  for (*start = 0; steps <= budget;) {
-    const RunEnd end = WalkRun(x, w, n, *start, writer.left(), &steps);
-    writer.Write(*start, end.last, {end.jump, w(end.last)});
+  for (int64_t start = 0; steps - start <= RepeatBudget(n, start);) {
+    const RunEnd end = WalkRun(x, w, n, start, writer.left(), &steps);
+    writer.Write(start, end.last, {end.jump, w(end.last)});
     if (end.jump == 0) return true;
-    *start = end.last + 1;
+    start = end.last + 1;
   }
   return false;
 }
@@ -130,15 +135,11 @@ JAXTV_HD EdgeWeights<T> CappedWeights(const LineSummary<T>& summary, Line<const 
   return {lam, T(n) * summary.range, n - 1};
 }
 
-// Steps that a line of n samples may take.
-JAXTV_HD constexpr int64_t StepBudget(int64_t n) { return 6 * n + 64; }
-
 // The prox of a line that needs solving.
 template <typename T>
 JAXTV_HD void SolveLine(Line<const T> x, EdgeWeights<T> w, int64_t n, Line<T> y) {
-  RunWriter<T> writer(x, y);
-  int64_t start = 0;
-  if (!WalkRuns(x, w, n, StepBudget(n), writer, &start)) DivideRuns(x, w, start, n, y, writer);
+  RunWriter<T> writer(x, y), again(x, y);
+  if (!WalkRuns(x, w, n, writer)) DivideRuns(x, w, int64_t(0), n, y, again);
 }
 
 // The prox of one line. `lam` has stride 0 (one weight) or one weight for each of the n - 1 edges.

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/pull_back.h"
-#include "cpu/simd.h"
+#include "cpu/simd_wide.h"
 #include "cpu/tile.h"
 #include "cpu/tv1d_lanes.h"
 
@@ -35,7 +35,7 @@ void MeansAtEnds(const T* level, const T* lam, int64_t length, T* tile) {
     origin = Select(start, v, origin);
     sum.Add(start, v - origin);
     count = Select(start, V{}, count) + T(1);
-    const V mean = origin + sum.Total() / count;
+    const V mean = origin + Narrow(sum.Total()) / count;
     Store(tile + k * kRow, Select(Equal(y, y), mean, y));
     if (k == length - 1) return;
     const V right = Load<V>(level + (k + 1) * kRow);
@@ -65,7 +65,7 @@ Vec<T> FillMeans(const T* level, T* lam, int64_t length, T* tile) {
     mean = here;
     right = y;
   }
-  return sum.Total();
+  return Narrow(sum.Total());
 }
 
 template <typename T, Slopes kSlopes>

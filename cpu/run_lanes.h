@@ -3,7 +3,8 @@
 // sweeps over a tile, forward to the end of each run and back to fill it.
 #pragma once
 
-#include "cpu/simd.h"
+#include "cpu/simd_moves.h"
+#include "cpu/simd_wide.h"
 #include "cpu/tv1d_lanes.h"
 
 namespace jaxtv {
@@ -40,7 +41,7 @@ void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) 
     sum.Add(start, x - origin);
     count = Select(start, zero, count) + T(1);
     const V next_pull = Select(up, w, Select(down, -w, zero));
-    V value = origin + (sum.Total() + (next_pull - pull)) / count;
+    V value = origin + (Narrow(sum.Total()) + (next_pull - pull)) / count;
     value = Select(M(fell & Less(previous, value)), previous, value);
     value = Select(M(rose & Less(value, previous)), previous, value);
     Store(tile + k * kRow, value);

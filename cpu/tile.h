@@ -3,7 +3,7 @@
 // in memory are copied row by row, contiguous lines are transposed, any others go one by one.
 #pragma once
 
-#include "cpu/simd.h"
+#include "cpu/simd_moves.h"
 
 namespace jaxtv {
 namespace JAXTV_ISA {

@@ -11,14 +11,18 @@
 namespace jaxtv {
 namespace {
 
-// Samples per block: enough work (about 0.1 ms) that handing it to a thread pays.
+// Samples per block: enough work (some 30 us) that handing it to a thread pays.
 constexpr int64_t kBlock = 8192;
+
+// Lines per block: enough to fill the lanes that a thread walks at once.
+constexpr int64_t kBlockLines = 32;
 
 // So many lines keep all threads busy, one on each.
 constexpr int64_t kManyLines = 8;
 
 int64_t LinesPerBlock(const Lines& lines) {
-  return std::max<int64_t>(1, kBlock / std::max<int64_t>(1, lines.length));
+  if (lines.length > kLongLine) return 1;
+  return std::max(kBlockLines, kBlock / std::max<int64_t>(1, lines.length));
 }
 
 ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h and the run values of core/run.h in lock step, one line per vector lane.
 //
-// The walk is in tv1d_walk.h, the values are in run_lanes.h, the derivative in pull_back_lanes.h.
+// The parts: tv1d_batch.h for many lines, tv1d_walk.h, tv1d_divide_lanes.h, run_lanes.h, and
+// pull_back_lanes.h for the derivative.
 #include "cpu/tv1d_lanes.h"
 
 #include "cpu/pull_back_lanes.h"
 #include "cpu/run_lanes.h"
 #include "cpu/tile.h"
+#include "cpu/tv1d_batch.h"
 #include "cpu/tv1d_walk.h"
 
 namespace jaxtv {
@@ -14,199 +16,44 @@ namespace JAXTV_ISA {
 namespace {
 
 template <typename T>
-constexpr int64_t TilesOf(int64_t lines) {
-  return (lines + kLanes<T> - 1) / kLanes<T>;
-}
-
-// Samples from one line to the next where lines are walked: room for a window at the end, and
-// not near a power of two, or the lanes would compete for the same sets of the cache.
-template <typename T>
-constexpr int64_t PitchOf(int64_t length) {
-  const int64_t pitch = length + kWindow<T>;
-  return pitch * int64_t(sizeof(T)) % 1024 < 64 ? pitch + 64 / int64_t(sizeof(T)) : pitch;
-}
-
-// Scratch memory of a batch, carved from one block.
-template <typename T>
-struct Scratch {
-  T* tiles;         // of x, then of y
-  T* weight_tiles;  // of edge weights, or one row of weights for each tile
-  T* lines;         // x again, one line after the other, and an empty one where idle lanes stand
-  T* edges;         // likewise the edge weights
-  Int<T>* log;      // jumps: twice the place in the tiles, plus 1 if up
-  uint8_t* marks;   // at the places of the tiles
-  // The lines to walk: place of the first sample in `lines`, what to add to kLanes times such a
-  // place for that in the tiles, and the weight.
-  Int<T>* queue;
-  Int<T>* queue_shift;
-  T* queue_weight;
-  int64_t bytes = 0;
-
-  Scratch(void* memory, int64_t count, int64_t length, bool per_edge) {
-    const int64_t row = kLanes<T>, lanes = TilesOf<T>(count) * row, samples = lanes * length;
-    const int64_t walked = (lanes + 1) * PitchOf<T>(length);
-    const auto take = [&](auto*& part, int64_t size) {
-      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(static_cast<char*>(memory) +
-                                                                       bytes);
-      bytes += (size * int64_t(sizeof(*part)) + 63) / 64 * 64;
-    };
-    take(tiles, samples);
-    take(weight_tiles, per_edge ? samples : lanes);
-    take(lines, walked);
-    take(edges, per_edge ? walked : 0);
-    take(log, samples + row);
-    take(marks, samples + row);
-    take(queue, lanes + row);
-    take(queue_shift, lanes + row);
-    take(queue_weight, lanes + row);
-  }
-};
-
-// Which lines of a tile have a prox, and which of those the walk has to find.
-struct Kinds {
-  uint32_t valid, walked;
-};
-
-// Looks at the samples of a tile, and caps its weights (`lam`: those of its lines, or of its
-// edges).
-template <typename T, bool kEdges>
-Kinds Prepare(const T* tile, int64_t length, T* lam) {
-  constexpr int kRow = kLanes<T>;
-  using V = Vec<T>;
-  using M = Mask<T>;
-  const V zero{};
-  V lo = Load<V>(tile), hi = lo;
-  M valid = FromBits<T>(kAllLanes<T>), weighted = M{};
-  for (int64_t k = 0; k < length; ++k) {
-    const V x = Load<V>(tile + k * kRow);
-    valid = M(valid & Equal(V(x - x), zero));
-    lo = Min<T>(lo, x);
-    hi = Max<T>(hi, x);
-  }
-  const V range = hi - lo, cap = V(zero + T(length)) * range;
-  for (int64_t k = 0; k < (kEdges ? length - 1 : 1); ++k) {
-    const V w = Load<V>(lam + k * kRow);
-    valid = M(valid & AtMost(zero, w));
-    weighted = M(weighted | Less(zero, w));
-    Store(lam + k * kRow, Min<T>(cap, w));
-  }
-  if (kEdges) Store(lam + (length - 1) * kRow, zero);
-  return {Bits<T>(valid), Bits<T>(M(valid & weighted & Less(zero, range)))};
-}
-
-// Copies a tile to lines of its own.
-template <typename T>
-void Unroll(const T* tile, int64_t length, T* lines) {
-  T* to[kLanes<T>];
-  for (int l = 0; l < kLanes<T>; ++l) to[l] = lines + l * PitchOf<T>(length);
-  WriteTile(tile, kLanes<T>, 1, length, to);
-}
-
-template <typename T, bool kEdges>
-void ProxBatch(const LineBatch<T>& batch, void* memory, WalkEnd* ends) {
-  constexpr int kRow = kLanes<T>;
-  const int64_t n = batch.length, tiles = TilesOf<T>(batch.count), size = n * kRow;
-  const int64_t weight_size = kEdges ? size : kRow, pitch = PitchOf<T>(n);
-  const Scratch<T> scratch(memory, batch.count, n, kEdges);
-  const auto lanes_of = [&](int64_t t) {
-    return int(batch.count - t * kRow < kRow ? batch.count - t * kRow : kRow);
-  };
-
-  int64_t queued = 0;
-  for (int64_t t = 0; t < tiles; ++t) {
-    T* tile = scratch.tiles + t * size;
-    T* weights = scratch.weight_tiles + t * weight_size;
-    const int lanes = lanes_of(t);
-    ReadTile(batch.x + t * kRow, lanes, batch.stride, n, tile);
-    ReadTile(batch.lam + t * kRow, lanes, batch.edge_stride, kEdges ? n - 1 : 1, weights);
-    const Kinds kinds = Prepare<T, kEdges>(tile, n, weights);
-    Unroll(tile, n, scratch.lines + t * kRow * pitch);
-    if (kEdges) Unroll(weights, n, scratch.edges + t * kRow * pitch);
-    for (int l = 0; l < lanes; ++l) {
-      const int64_t place = (t * kRow + l) * pitch;
-      scratch.queue[queued] = Int<T>(place);
-      scratch.queue_shift[queued] = Int<T>(t * size + l - place * kRow);
-      scratch.queue_weight[queued] = weights[l];
-      queued += kinds.walked >> l & 1;
-      ends[t * kRow + l] = {kinds.walked >> l & 1  ? n
-                            : kinds.valid >> l & 1 ? kKeepLine
-                                                   : kBadLine,
-                            0};
-    }
-  }
-  const int64_t parking = tiles * kRow * pitch;
-  for (int l = 0; l < kRow; ++l) {
-    scratch.queue[queued + l] = Int<T>(parking);
-    scratch.queue_shift[queued + l] = 0;
-    scratch.queue_weight[queued + l] = T(0);
-  }
-  for (int k = 0; k < kWindow<T>; ++k) {
-    scratch.lines[parking + k] = T(0);
-    if (kEdges) scratch.edges[parking + k] = T(0);
-  }
-
-  const Field<T> field = {scratch.lines,
-                          scratch.edges,
-                          T(0),
-                          Int<T>(parking),
-                          n,
-                          queued,
-                          scratch.queue,
-                          scratch.queue_shift,
-                          scratch.queue_weight,
-                          scratch.log};
-  const int64_t jumps = Walk<T, kEdges, false>(field).Run([&](int64_t place, int jump) {
-    const int64_t row = place / kRow;
-    ends[row / n * kRow + place % kRow] = {row % n, jump};
-  });
-  std::memset(scratch.marks, kNoMark, size_t(tiles * size));
-  for (int64_t j = 0; j < jumps; ++j) {
-    scratch.marks[scratch.log[j] >> 1] = scratch.log[j] & 1 ? kUpMark : kDownMark;
-  }
-
-  for (int64_t t = 0; t < tiles; ++t) {
-    T* tile = scratch.tiles + t * size;
-    const uint8_t* marks = scratch.marks + t * size;
-    RunValues<T, kEdges>(marks, scratch.weight_tiles + t * weight_size, n, tile);
-    FillRuns<T>(marks, n, tile);
-    WriteTile(tile, lanes_of(t), batch.stride, n, batch.y + t * kRow);
-  }
-}
-
-template <typename T>
-void Prox(const LineBatch<T>& batch, void* scratch, WalkEnd* ends) {
+void Prox(const LineBatch<T>& batch, void* scratch, bool* solved) {
   if (batch.edge_stride == 0) {
-    ProxBatch<T, false>(batch, scratch, ends);
+    ProxBatch<T, false>(batch, scratch, solved);
   } else {
-    ProxBatch<T, true>(batch, scratch, ends);
+    ProxBatch<T, true>(batch, scratch, solved);
   }
 }
 
 template <typename T>
-int64_t WalkScratchBytes(int64_t chunks, int64_t chunk) {
-  return (2 * (chunks + kLanes<T>)+chunks * chunk + kLanes<T>)*int64_t(sizeof(T));
+int64_t WalkScratchBytes(int64_t count, int64_t length) {
+  return (4 * (count + kLanes<T>)+count * length + kLanes<T>)*int64_t(sizeof(T));
 }
 
 template <typename T>
-void WalkChunks(const ChunkedLine<T>& line, int64_t first, int64_t chunks, int64_t chunk,
-                void* memory) {
-  const Int<T> parking = Int<T>(chunks * chunk);
+int64_t WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
+                   int64_t length, void* memory, uint8_t* marks) {
+  const int64_t first = pieces[0].place, slots = count + kLanes<T>;
+  const Int<T> parking = Int<T>(pieces[count - 1].place - first + length);
   Int<T>* queue = static_cast<Int<T>*>(memory);
-  T* weights = reinterpret_cast<T*>(queue + chunks + kLanes<T>);
-  Int<T>* log = reinterpret_cast<Int<T>*>(weights + chunks + kLanes<T>);
-  for (int64_t c = 0; c < chunks + kLanes<T>; ++c) {
-    queue[c] = c < chunks ? Int<T>(c * chunk) : parking;
-    weights[c] = c < chunks ? line.cap : T(0);
+  Int<T>* shift = queue + slots;
+  T* weights = reinterpret_cast<T*>(shift + slots);
+  T* carried = weights + slots;
+  Int<T>* log = reinterpret_cast<Int<T>*>(carried + slots);
+  for (int64_t i = 0; i < slots; ++i) {
+    queue[i] = i < count ? Int<T>(pieces[i].place - first) : parking;
+    shift[i] = i < count ? Int<T>(i * length) - queue[i] : 0;
+    weights[i] = i < count ? line.cap : T(0);
+    carried[i] = i < count ? -pieces[i].left.pull() : T(0);
   }
   const T* edges = line.lam ? line.lam + first : nullptr;
-  const Field<T> field = {line.x + first, edges, line.cap, parking, chunk,
-                          chunks,         queue, queue,    weights, log};
-  const auto stopped = [](int64_t, int) {};
+  const Field<T> field = {line.x + first, edges, line.cap, parking, length, count,
+                          queue,          shift, weights,  carried, log};
+  int64_t stopped = 0;
+  const auto stop = [&stopped](int64_t) { ++stopped; };
   const int64_t jumps =
-      line.lam ? Walk<T, true, true>(field).Run(stopped) : Walk<T, false, true>(field).Run(stopped);
-  for (int64_t j = 0; j < jumps; ++j) {
-    line.marks[first + (log[j] >> 1)] = log[j] & 1 ? kUpMark : kDownMark;
-  }
+      line.lam ? Walk<T, true, true>(field).Run(stop) : Walk<T, false, true>(field).Run(stop);
+  for (int64_t j = 0; j < jumps; ++j) marks[log[j] >> 1] = log[j] & 1 ? kUpMark : kDownMark;
+  return stopped;
 }
 
 // Scratch memory of three tiles: samples, weights, marks.
@@ -285,7 +132,7 @@ int64_t ScratchBytes(int64_t lines, int64_t length, bool edges) {
 
 template <typename T>
 constexpr LaneKernels<T> kKernels = {BatchLines<T>,  ScratchBytes<T>, Prox<T>,
-                                     PullBack<T>,    WalkChunks<T>,   WalkScratchBytes<T>,
+                                     PullBack<T>,    WalkPieces<T>,   WalkScratchBytes<T>,
                                      ChunkValues<T>, kLanes<T>,       ExtentOf<T>};
 
 }  // namespace

@@ -4,6 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "core/run.h"
 
 namespace jaxtv {
 
@@ -35,15 +39,6 @@ struct PullBackBatch {
   T* lam_bar[kMostLanes];
 };
 
-// Where the walk along a line stopped: the runs before `start` are written, and `jump` is the sign
-// of the jump there. `start` is the length where the whole line is, or one of the two below.
-struct WalkEnd {
-  int64_t start;
-  int jump;
-};
-constexpr int64_t kKeepLine = -1;  // the prox is the line itself
-constexpr int64_t kBadLine = -2;   // there is none
-
 // Marks at the last sample of a run: the jump after it.
 enum Mark : uint8_t { kNoMark = 0, kDownMark = 1, kUpMark = 2 };
 
@@ -53,8 +48,15 @@ struct ChunkedLine {
   const T* x;
   const T* lam;  // a weight for each edge, or null
   T cap;         // of the weights; without edge weights, the weight
-  uint8_t* marks;
+  const uint8_t* marks;
   T* y;
+};
+
+// Where the walk of a piece of a line starts: at a run, after the jump `left`.
+template <typename T>
+struct PieceStart {
+  int64_t place;
+  Jump<T> left;
 };
 
 // What there is among some numbers.
@@ -69,23 +71,36 @@ struct LaneKernels {
   // How many lines of a length are best taken at once, and bytes of scratch memory for as many.
   int64_t (*batch)(int64_t length);
   int64_t (*scratch)(int64_t lines, int64_t length, bool edges);
-  // The prox of lines of at least two samples. Those that did not end are left to the caller.
-  void (*prox)(const LineBatch<T>& batch, void* scratch, WalkEnd* ends);
+  // The prox of lines of at least two samples. Lines that need no solving are left to the caller:
+  // where not `solved`, y is undefined.
+  void (*prox)(const LineBatch<T>& batch, void* scratch, bool* solved);
   // The derivative pulled back, with scratch memory of three samples for each of the line's, in
   // each lane.
   void (*pull_back)(const PullBackBatch<T>& lines, void* scratch);
 
-  // Walks the chunks of this size from the one that starts at `first`, each from a fresh start to
-  // its end, and marks the jumps. At least two samples must follow the last chunk.
-  void (*walk_chunks)(const ChunkedLine<T>& line, int64_t first, int64_t chunks, int64_t chunk,
-                      void* scratch);
-  int64_t (*walk_scratch)(int64_t chunks, int64_t chunk);
+  // Walks pieces of this length, in increasing order, and marks the jumps of piece i from
+  // marks[i * length] on. At least three samples must follow the last piece. Returns how many
+  // pieces went over budget.
+  int64_t (*walk)(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
+                  int64_t length, void* scratch, uint8_t* marks);
+  int64_t (*walk_scratch)(int64_t count, int64_t length);
   // Writes the values of the marked runs of as many chunks as there are lanes, the first and the
   // last run of a chunk as if the line ended there.
   void (*chunk_values)(const ChunkedLine<T>& line, int64_t first, int64_t chunk, void* scratch);
   int64_t lanes;
   Extent<T> (*extent)(const T* x, int64_t length);
 };
+
+// Scratch memory, aligned as the widest vectors; null where there is none.
+using Memory = std::unique_ptr<void, decltype(&std::free)>;
+inline Memory AllocateVectors(int64_t bytes) {
+  constexpr int64_t kAlign = 64;
+#if defined(_MSC_VER)  // no vectors
+  return {std::malloc(size_t(bytes)), std::free};
+#else
+  return {std::aligned_alloc(kAlign, size_t(bytes + kAlign - 1) / kAlign * kAlign), std::free};
+#endif
+}
 
 // Those of one instruction set.
 struct LaneSet {

@@ -52,38 +52,24 @@ class BatchBuffers {
   BatchBuffers(const LaneKernels<T>& lanes, int64_t lines, int64_t length, bool edges)
       : pointers_(new (std::nothrow) const T*[2 * lines]),
         results_(new (std::nothrow) T*[lines]),
-        ends_(new (std::nothrow) WalkEnd[lines]),
-        scratch_(std::malloc(size_t(lanes.scratch(lines, length, edges))), std::free),
+        solved_(new (std::nothrow) bool[lines]),
+        scratch_(AllocateVectors(lanes.scratch(lines, length, edges))),
         lines_(lines) {}
 
-  bool ok() const { return pointers_ && results_ && ends_ && scratch_; }
+  bool ok() const { return pointers_ && results_ && solved_ && scratch_; }
   const T** x() { return pointers_.get(); }
   const T** lam() { return pointers_.get() + lines_; }
   T** y() { return results_.get(); }
-  WalkEnd* ends() { return ends_.get(); }
+  bool* solved() { return solved_.get(); }
   void* scratch() { return scratch_.get(); }
 
  private:
   std::unique_ptr<const T*[]> pointers_;
   std::unique_ptr<T*[]> results_;
-  std::unique_ptr<WalkEnd[]> ends_;
-  std::unique_ptr<void, decltype(&std::free)> scratch_;
+  std::unique_ptr<bool[]> solved_;
+  Memory scratch_;
   int64_t lines_;
 };
-
-// Finishes a line that the lock-step walk did not.
-template <typename T>
-void FinishLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y, WalkEnd end) {
-  if (end.start == kKeepLine) {
-    for (int64_t k = 0; k < n; ++k) y[k] = x[k];
-  } else if (end.start == kBadLine) {
-    for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
-  } else if (end.start < n) {
-    const EdgeWeights<T> w{lam, T(n) * Summarize(x, lam, n).range, n - 1};
-    RunWriter<T> writer(x, y, {end.jump, w(end.start - 1)}, y[end.start - 1]);
-    DivideRuns(x, w, end.start, n, y, writer);
-  }
-}
 
 }  // namespace
 
@@ -121,11 +107,10 @@ void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, cons
       }
       lanes->prox(
           {count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(), buffers.y()},
-          buffers.scratch(), buffers.ends());
+          buffers.scratch(), buffers.solved());
       for (int64_t l = 0; l < count; ++l) {
-        if (buffers.ends()[l].start == n) continue;
-        FinishLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l),
-                   buffers.ends()[l]);
+        if (buffers.solved()[l]) continue;
+        ProxLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l));
       }
     }
   }

@@ -24,77 +24,21 @@
 #include "core/tv1d.h"
 #include "cpu/parallel.h"
 #include "cpu/tv1d_lines.h"
+#include "cpu/tv1d_stitch.h"
+#include "cpu/tv1d_taut.h"
 
 namespace jaxtv {
-
-// Chunks that a thread walks at once: two vectors of lanes.
-constexpr int64_t kChunksAtOnce = 32;
 
 // Samples that a thread looks at at once.
 constexpr int64_t kPiece = 65536;
 
-// Samples of a chunk of which only the values are computed.
+// The values of longer runs than this are not computed in lanes: too many runs would meet the ends
+// of chunks.
+constexpr int64_t kLongRun = 100;
+
+// Samples of a chunk of which only the values are computed, in a lane and in scalar code.
 constexpr int64_t kValueChunk = 4096;
-
-using Memory = std::unique_ptr<void, decltype(&std::free)>;
-
-// The first `length` samples of a line, with runs that end at its marks.
-template <typename T>
-struct MarkedLine {
-  Line<const T> x;
-  EdgeWeights<T> w;
-  int64_t length;
-  uint8_t* marks;
-
-  Jump<T> JumpAt(int64_t k) const {
-    if (marks[k] == kNoMark) return {0, T(0)};
-    return {marks[k] == kUpMark ? 1 : -1, w(k)};
-  }
-};
-
-// Marks the jumps of the walk of samples [first, end) of a line, as LaneKernels::walk_chunks does.
-template <typename T>
-void WalkChunk(const MarkedLine<T>& line, int64_t first, int64_t end) {
-  int64_t steps = 0;
-  Jump<T> left = {0, T(0)};
-  for (const int64_t budget = StepBudget(end - first); steps <= budget;) {
-    const RunEnd run = WalkRun(line.x, line.w, end, first, left, &steps);
-    if (run.jump == 0) return;
-    line.marks[run.last] = run.jump < 0 ? kDownMark : kUpMark;
-    left = line.JumpAt(run.last);
-    first = run.last + 1;
-  }
-}
-
-// Corrects the marks of the walked chunks and goes on to the end of the line. Returns the place up
-// to which the marks are right: the length, unless the budget of steps ran out.
-template <typename T>
-int64_t StitchChunks(const MarkedLine<T>& line, int64_t chunk, int64_t budget) {
-  const int64_t n = line.length;
-  int64_t steps = 0, start = 0, chunk_end = chunk;
-  Jump<T> left = {0, T(0)};
-  for (;;) {
-    // To the last jump that the walk of this chunk found.
-    for (int64_t k = chunk_end - 1; k >= start; --k) {
-      if (line.marks[k] == kNoMark) continue;
-      left = line.JumpAt(k);
-      start = k + 1;
-      break;
-    }
-    for (bool known = false; !known;) {
-      if (steps > budget) return start;
-      const RunEnd end = WalkRun(line.x, line.w, n, start, left, &steps);
-      std::fill(line.marks + start, line.marks + end.last, uint8_t(kNoMark));
-      if (end.jump == 0) return n;
-      const uint8_t mark = end.jump < 0 ? kDownMark : kUpMark;
-      known = end.last >= chunk_end && line.marks[end.last] == mark;
-      line.marks[end.last] = mark;
-      left = line.JumpAt(end.last);
-      start = end.last + 1;
-    }
-    chunk_end = (start - 1) / chunk * chunk + chunk;
-  }
-}
+constexpr int64_t kValueBlock = 16384;
 
 // Writes the values of the runs from `begin` until one contains `until` and, if `known`, that one
 // or a later one had its value already. Returns where the next run starts.
@@ -114,30 +58,61 @@ int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool 
   return begin;
 }
 
-// The values of all runs: chunk by chunk, and then again of the runs that meet the ends of chunks,
-// and of those after them until there is no difference.
+// The values of all runs, one chunk of the line in each lane, and then again of the runs that meet
+// the ends of chunks, and of those after them until there is no difference.
 template <typename Pool, typename T>
-void WriteRunsInChunks(Pool& pool, const LaneKernels<T>* lanes, const MarkedLine<T>& line,
-                       const ChunkedLine<T>& chunked) {
+void WriteRunsInLanes(Pool& pool, const LaneKernels<T>& lanes, const MarkedLine<T>& line,
+                      const ChunkedLine<T>& chunked) {
   const Line<T> y{chunked.y, 1};
-  const int64_t block = (lanes ? lanes->lanes : 1) * kValueChunk;
-  const int64_t blocks = lanes ? (line.length - 1) / block : 0;
+  const int64_t chunk = std::min((line.length - 1) / lanes.lanes, kValueChunk);
+  const int64_t block = lanes.lanes * chunk, blocks = (line.length - 1) / block;
   std::atomic<bool> ok{true};
-  ParallelFor(pool, blocks, 4, [&](int64_t first, int64_t last) {
-    const Memory scratch(std::malloc(size_t(3 * block) * sizeof(T)), std::free);
+  ParallelFor(pool, blocks, 2, [&](int64_t first, int64_t last) {
+    const Memory scratch = AllocateVectors(3 * block * int64_t(sizeof(T)));
     if (!scratch) ok = false;
     for (int64_t b = first; b < last && scratch; ++b) {
-      lanes->chunk_values(chunked, b * block, kValueChunk, scratch.get());
+      lanes.chunk_values(chunked, b * block, chunk, scratch.get());
     }
   });
   int64_t next = 0;
-  for (int64_t border = kValueChunk; ok && border <= blocks * block; border += kValueChunk) {
+  for (int64_t border = chunk; ok && border <= blocks * block; border += chunk) {
     if (border < next) continue;
     int64_t begin = border;
     while (begin > next && line.marks[begin - 1] == kNoMark) --begin;
     next = WriteRuns(line, begin, border, true, y);
   }
   WriteRuns(line, next, line.length, false, y);
+}
+
+// The start of the first run at or after sample k, or the length.
+template <typename T>
+int64_t RunStart(const MarkedLine<T>& line, int64_t k) {
+  if (k == 0) return 0;
+  while (k < line.length && line.marks[k - 1] == kNoMark) ++k;
+  return k;
+}
+
+// The values of all runs, those that start in a block by one thread.
+template <typename Pool, typename T>
+void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
+  const int64_t n = line.length, blocks = (n + kValueBlock - 1) / kValueBlock;
+  ParallelFor(pool, blocks, 1, [&](int64_t first, int64_t last) {
+    const int64_t end = std::min(n, last * kValueBlock);
+    int64_t begin = RunStart(line, first * kValueBlock);
+    if (begin >= end) return;
+    // The value before is not known yet: one that ties with none.
+    const Jump<T> left = begin == 0 ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1);
+    RunWriter<T> writer(line.x, y, left, -T(left.sign) * std::numeric_limits<T>::infinity());
+    while (begin < end) {
+      const int64_t next = RunStart(line, begin + 1);
+      writer.Write(begin, next - 1, next < n ? line.JumpAt(next - 1) : Jump<T>{0, T(0)});
+      begin = next;
+    }
+  });
+  for (int64_t b = 1; b < blocks; ++b) {
+    const int64_t begin = RunStart(line, b * kValueBlock);
+    if (begin < n) WriteRuns(line, begin, begin, true, y);
+  }
 }
 
 template <typename T>
@@ -182,26 +157,19 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
     ProxLine({x, 1}, lam, n, {y, 1});
     return;
   }
-  MarkedLine<T> line = {{x, 1}, {lam, T(n) * range, n - 1}, n, static_cast<uint8_t*>(marks.get())};
+  const MarkedLine<T> line = {
+      {x, 1}, {lam, T(n) * range, n - 1}, n, static_cast<uint8_t*>(marks.get())};
   const ChunkedLine<T> chunked = {x, per_edge ? lam.data : nullptr,
                                   per_edge ? line.w.cap : line.w(0), line.marks, y};
-  const int64_t chunk = std::clamp<int64_t>(n / 64, 1024, 65536), chunks = (n - 2) / chunk;
-  ParallelFor(pool, chunks, kChunksAtOnce, [&](int64_t first, int64_t last) {
-    const Memory scratch(
-        lanes ? std::malloc(size_t(lanes->walk_scratch(kChunksAtOnce, chunk))) : nullptr,
-        std::free);
-    for (; scratch && first < last; first += kChunksAtOnce) {
-      lanes->walk_chunks(chunked, first * chunk, std::min(kChunksAtOnce, last - first), chunk,
-                         scratch.get());
-    }
-    for (; first < last; ++first) WalkChunk(line, first * chunk, (first + 1) * chunk);
-  });
-  line.length = StitchChunks(line, chunk, 2 * n);
-  WriteRunsInChunks(pool, lanes, line, chunked);
-  if (line.length < n) {
-    const int64_t start = line.length;
-    RunWriter<T> writer({x, 1}, {y, 1}, line.JumpAt(start - 1), y[start - 1]);
-    DivideRuns({x, 1}, line.w, start, n, {y, 1}, writer);
+  const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);
+  if (known < n && !TautJumps(line, known)) {
+    ProxLine({x, 1}, lam, n, {y, 1});
+    return;
+  }
+  if (lanes && run < kLongRun) {
+    WriteRunsInLanes(pool, *lanes, line, chunked);
+  } else {
+    WriteRunsInBlocks(pool, line, Line<T>{y, 1});
   }
 }
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "core/tv1d.h"
-#include "cpu/simd.h"
+#include "cpu/simd_moves.h"
 
 namespace jaxtv {
 namespace JAXTV_ISA {
@@ -22,7 +22,8 @@ struct Walkers {
   IntVec<T> place, end;             // the next sample, the last one of the line
   IntVec<T> place_low, place_high;  // of the last touches
   IntVec<T> shift;
-  Vec<T> low, high, path_low, path_high, length, steps;
+  IntVec<T> repeats;  // samples that it went back to look at again
+  Vec<T> low, high, path_low, path_high, length;
   Vec<T> w;              // the line's, or with edge weights
   Vec<T> w_low, w_high;  // those at the last touches
   Mask<T> fresh;         // the next sample starts a run
@@ -36,12 +37,14 @@ struct Field {
   const T* edges;  // weights by place, or null
   T cap;           // of those
   Int<T> parking;
-  int64_t length;             // of a line
-  int64_t queued;             // lines to walk, and for each:
-  const Int<T>* queue;        // the place of its first sample
-  const Int<T>* queue_shift;  // what to add to kLanes times a place for that in the log
+  int64_t length;       // of a line
+  int64_t queued;       // lines to walk, and for each:
+  const Int<T>* queue;  // the place of its first sample
+  const Int<T>*
+      queue_shift;  // what to add to kLanes times a place (kOpen: to it) for that in the log
   const T* queue_weight;
-  Int<T>* log;  // the jumps: twice the place plus 1 if up
+  const T* queue_carried;  // the height of its paths; kOpen
+  Int<T>* log;             // the jumps: twice the place plus 1 if up
 };
 
 // kOpen: lines go on beyond their ends, where walks just stop.
@@ -53,9 +56,10 @@ class Walk {
   static constexpr int kRow = kLanes<T>;
 
  public:
-  explicit Walk(const Field<T>& field) : field_(field), budget_(T(StepBudget(field.length))) {}
+  explicit Walk(const Field<T>& field)
+      : field_(field), budget_(Int<T>(RepeatBudget(field.length, field.length - 1))) {}
 
-  // Walks all lines of the queue; `unfinished(place, jump)` hears where in the tiles those over
+  // Walks all lines of the queue; `unfinished(place)` hears where in the tiles those over
   // budget stand. Returns the number of jumps logged.
   template <typename Unfinished>
   int64_t Run(const Unfinished& unfinished) {
@@ -65,8 +69,9 @@ class Walk {
       active = false;
 #pragma GCC unroll 4
       for (auto& s : walkers) {
+        if (s.active == 0) continue;
         Advance(s, unfinished);
-        active |= s.active != 0;
+        active = true;
       }
     }
     return logged_;
@@ -79,19 +84,19 @@ class Walk {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
-    M up{};
     M stay{};
-    Step<false>(s, x.sample[0], w.sample[0], M{}, &stay, &up);
+    Step<false>(s, x.sample[0], w.sample[0], M{}, &stay);
     if constexpr (kWindow<T> == 2) {
-      Step<true>(s, x.sample[1], w.sample[1], M(s.fresh | stay), &stay, &up);
+      Step<true>(s, x.sample[1], w.sample[1], Or(s.fresh, stay), &stay);
     }
-    const M late = M(s.fresh & Less(V{} + budget_, s.steps));
-    const uint32_t events = Bits<T>(M(stay | late)) & s.active;
+    const I allowed = budget_ - kRepeats * (s.end - s.place);
+    const M late = And(s.fresh, Less(allowed, s.repeats));
+    const uint32_t events = Bits<T>(Or(stay, late)) & s.active;
     if (__builtin_expect(events != 0, 0)) {
       if (const uint32_t over = Bits<T>(late) & s.active) {
         for (int l = 0; l < kRow; ++l) {
           if (over >> l & 1) {
-            unfinished(s.place[l] * kRow + s.shift[l], Bits<T>(up) >> l & 1 ? 1 : -1);
+            unfinished(s.place[l] * kRow + s.shift[l]);
           }
         }
       }
@@ -100,10 +105,9 @@ class Walk {
   }
 
   // Takes one sample. In a later step of the window, lanes that were stopped are `idle`, and no
-  // other starts a run. `stay`: lanes that have finished their line. `up`: the last jump was one.
+  // other starts a run. `stay`: lanes that have finished their line.
   template <bool kLater>
-  inline __attribute__((always_inline)) void Step(Walkers<T>& s, V x, V edge, M idle, M* stay,
-                                                  M* up) {
+  inline __attribute__((always_inline)) void Step(Walkers<T>& s, V x, V edge, M idle, M* stay) {
     const V zero{};
     const M calm = kLater ? idle : s.fresh;
     const M at_end = Equal(s.place, s.end);
@@ -111,23 +115,17 @@ class Walk {
                 : kEdges ? edge
                          : Select(at_end, zero, s.w);
 
-    V a = s.path_low + (x - s.low);
-    V b = s.path_high + (x - s.high);
+    const V a = s.path_low + (x - s.low);
+    const V b = s.path_high + (x - s.high);
     s.length = kLater ? Select(idle, s.length, s.length + T(1)) : s.length + T(1);
     const V inverse = T(1) / s.length;
-    const M down = M(Less(a, -w) & ~calm);
-    const M rise = M(Less(w, b) & ~(calm | down));
-    const M jump = M(down | rise);
-    M touch_low = AtMost(w, a), touch_high = AtMost(b, -w);
-    if constexpr (kLater) {
-      touch_low = M(touch_low & ~idle);
-      touch_high = M(touch_high & ~idle);
-      a = Select(idle, s.path_low, a);
-      b = Select(idle, s.path_high, b);
-    } else {
-      touch_low = M(touch_low | s.fresh);
-      touch_high = M(touch_high | s.fresh);
-    }
+    const M down = AndNot(Less(a, -w), calm);
+    const M rise = AndNot(AndNot(Less(w, b), calm), down);
+    const M jump = Or(down, rise);
+    const M touch_low = kLater ? AndNot(AtMost(w, a), idle) : Or(AtMost(w, a), s.fresh);
+    const M touch_high = kLater ? AndNot(AtMost(b, -w), idle) : Or(AtMost(b, -w), s.fresh);
+    const V kept_low = kLater ? Select(idle, s.path_low, a) : a;
+    const V kept_high = kLater ? Select(idle, s.path_high, b) : b;
 
     s.low = Select(touch_low, s.low + (a - w) * inverse, s.low);
     s.high = Select(touch_high, s.high + (b + w) * inverse, s.high);
@@ -136,7 +134,7 @@ class Walk {
 
     // The level that jumps does not touch at this sample: its last touch is the end of the run.
     const I last = Select(down, s.place_low, s.place_high);
-    const I place = kOpen ? last : last * kRow + s.shift;
+    const I place = (kOpen ? last : last * kRow) + s.shift;
     const I entry = 2 * place + Select(rise, I{} + 1, I{});
     logged_ += Compress(field_.log + logged_, jump, entry);
     V carried;
@@ -147,19 +145,18 @@ class Walk {
     } else {
       carried = Select(down, s.w, -s.w);
     }
-    s.path_low = Select(jump, carried, Select(touch_low, w, a));
-    s.path_high = Select(jump, carried, Select(touch_high, -w, b));
+    s.path_low = Select(jump, carried, Select(touch_low, w, kept_low));
+    s.path_high = Select(jump, carried, Select(touch_high, -w, kept_high));
     s.low = Select(jump, zero, s.low);
     s.high = Select(jump, zero, s.high);
-    s.steps = Select(jump, s.steps + s.length, s.steps);
+    s.repeats = Select(jump, s.repeats + (s.place - last), s.repeats);
     s.length = Select(jump, zero, s.length);
 
-    const M finished = M(at_end & ~(kLater ? M(jump | idle) : jump));
-    const M keep = kLater ? M(finished | idle) : finished;
+    const M finished = AndNot(kLater ? AndNot(at_end, idle) : at_end, jump);
+    const M keep = kLater ? Or(finished, idle) : finished;
     s.place = Select(keep, s.place, Select(jump, last, s.place) + 1);
-    s.fresh = kLater ? M(s.fresh | jump) : jump;
-    *up = M(*up | rise);
-    *stay = M(*stay | finished);
+    s.fresh = kLater ? Or(s.fresh, jump) : jump;
+    *stay = kLater ? Or(*stay, finished) : finished;
   }
 
   // Starts the next lines in the lanes of `bits`; lanes for which there is none go idle.
@@ -174,10 +171,11 @@ class Walk {
     s.end = Select(m, Select(Less(park, end), park, end), s.end);
     s.low = Select(m, zero, s.low);
     s.high = Select(m, zero, s.high);
-    s.path_low = Select(m, zero, s.path_low);
-    s.path_high = Select(m, zero, s.path_high);
+    s.path_low =
+        kOpen ? Expand(s.path_low, m, field_.queue_carried + next_) : Select(m, zero, s.path_low);
+    s.path_high = Select(m, s.path_low, s.path_high);
     s.length = Select(m, zero, s.length);
-    s.steps = Select(m, zero, s.steps);
+    s.repeats = Select(m, I{}, s.repeats);
     s.fresh = M(s.fresh | m);
     s.active = Bits<T>(Less(s.place, park));
     next_ += __builtin_popcount(bits);
@@ -185,7 +183,7 @@ class Walk {
   }
 
   const Field<T> field_;
-  const T budget_;
+  const Int<T> budget_;
   int64_t next_ = 0, logged_ = 0;
 };
 

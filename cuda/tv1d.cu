@@ -30,8 +30,7 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
   if (WriteTrivial(summary, in, n, row)) return;
   const EdgeWeights<T> w = CappedWeights(summary, lam, n);
   RunWriter<T> walker(in, row);
-  int64_t start = 0;
-  if (WalkRuns(in, w, n, StepBudget(n), walker, &start)) return;
+  if (WalkRuns(in, w, n, walker)) return;
   RunWriter<T> writer(x, y);
   DivideRuns(x, w, int64_t(0), n, y, writer);
   for (int64_t k = 0; k < n; ++k) row[k] = y[k];

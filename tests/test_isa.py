@@ -29,6 +29,7 @@ def inputs():
     for kind in ("noise", "walk", "steps", "ramp", "integers"):
         x = signal(kind, (67, 33))
         edges = np.random.default_rng(1).exponential(size=(67, 32))
+        medium = np.random.default_rng(3).exponential(3, size=(70, 999))
         lines = edges[:, :1] * np.where(np.arange(67) % 9 == 4, 0.0, 1.0)[:, None]
         found |= {
             f"{kind}, rows": (x, 0.7, 1),
@@ -40,6 +41,8 @@ def inputs():
             f"{kind}, pairs": (x.reshape(-1)[:2210].reshape(1105, 2), 0.3, 1),
             f"{kind}, infinite weight": (x, np.inf, 1),
             f"{kind}, medium": (signal(kind, (70, 1000)), 3.0, 1),
+            f"{kind}, medium, a weight per edge": (signal(kind, (70, 1000)), medium, 1),
+            f"{kind}, several blocks of chunks": (signal(kind, (1, 70_000)), 2.0, 1),
         }
         x = signal(kind, LONG)
         edges = np.random.default_rng(2).exponential(size=(1, LONG[1] - 1))
@@ -101,7 +104,7 @@ def test_every_instruction_set_gives_the_same_bits(isa, threads, expected, tmp_p
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["noise", "walk", "ramp"])
 def test_long_lines_are_right(kind, dtype):
-    """Ramps go over budget, where the method that takes over may do so at another place."""
+    """Ramps go over budget: another method takes over."""
     import jax.numpy as jnp
 
     import jaxtv

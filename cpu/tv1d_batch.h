@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// The TV prox of a batch of lines in lock step: the walk of all lines, divide and conquer of those
+// over budget, the values of the runs.
+#pragma once
+
+#include <cstring>
+#include <type_traits>
+
+#include "cpu/run_lanes.h"
+#include "cpu/tile.h"
+#include "cpu/tv1d_divide_lanes.h"
+#include "cpu/tv1d_lanes.h"
+#include "cpu/tv1d_walk.h"
+
+namespace jaxtv {
+namespace JAXTV_ISA {
+
+template <typename T>
+constexpr int64_t TilesOf(int64_t lines) {
+  return (lines + kLanes<T> - 1) / kLanes<T>;
+}
+
+// Samples from one line to the next where lines are walked: room for a window at the end, and
+// not near a power of two, or the lanes would compete for the same sets of the cache.
+template <typename T>
+constexpr int64_t PitchOf(int64_t length) {
+  const int64_t pitch = length + kWindow<T>;
+  return pitch * int64_t(sizeof(T)) % 1024 < 64 ? pitch + 64 / int64_t(sizeof(T)) : pitch;
+}
+
+// Scratch memory of a batch, carved from one block.
+template <typename T>
+struct Scratch {
+  T* tiles;         // of x, then of y
+  T* weight_tiles;  // of edge weights, or one row of weights for each tile
+  T* lines;         // x again, one line after the other, and an empty one where idle lanes stand
+  T* edges;         // likewise the edge weights
+  Int<T>* log;      // jumps: twice the place in the tiles, plus 1 if up
+  uint8_t* marks;   // at the places of the tiles
+  // The lines to walk: place of the first sample in `lines`, what to add to kLanes times such a
+  // place for that in the tiles, and the weight.
+  Int<T>* queue;
+  Int<T>* queue_shift;
+  T* queue_weight;
+  Int<T>* over;  // the lines over budget
+  // To divide as many as there are lanes.
+  T* divide_tile;
+  T* divide_weights;
+  double* divide_levels;
+  DivideRow<T>* divide_rows;
+  int64_t bytes = 0;
+
+  Scratch(void* memory, int64_t count, int64_t length, bool per_edge) {
+    const int64_t row = kLanes<T>, lanes = TilesOf<T>(count) * row, samples = lanes * length;
+    const int64_t walked = (lanes + 1) * PitchOf<T>(length);
+    const auto take = [&](auto*& part, int64_t size) {
+      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(static_cast<char*>(memory) +
+                                                                       bytes);
+      bytes += (size * int64_t(sizeof(*part)) + 63) / 64 * 64;
+    };
+    take(tiles, samples);
+    take(weight_tiles, per_edge ? samples : lanes);
+    take(lines, walked);
+    take(edges, per_edge ? walked : 0);
+    take(log, samples + row);
+    take(marks, samples + row);
+    take(queue, lanes + row);
+    take(queue_shift, lanes + row);
+    take(queue_weight, lanes + row);
+    take(over, lanes);
+    take(divide_tile, row * length);
+    take(divide_weights, per_edge ? row * length : row);
+    take(divide_levels, row * length);
+    take(divide_rows, length);
+  }
+};
+
+// Which lines of a tile need solving. Caps its weights (`lam`: those of its lines, or of its
+// edges).
+template <typename T, bool kEdges>
+uint32_t Prepare(const T* tile, int64_t length, T* lam) {
+  constexpr int kRow = kLanes<T>;
+  using V = Vec<T>;
+  using M = Mask<T>;
+  const V zero{};
+  V lo = Load<V>(tile), hi = lo;
+  M valid = FromBits<T>(kAllLanes<T>), weighted = M{};
+  for (int64_t k = 0; k < length; ++k) {
+    const V x = Load<V>(tile + k * kRow);
+    valid = M(valid & Equal(V(x - x), zero));
+    lo = Min<T>(lo, x);
+    hi = Max<T>(hi, x);
+  }
+  const V range = hi - lo, cap = V(zero + T(length)) * range;
+  for (int64_t k = 0; k < (kEdges ? length - 1 : 1); ++k) {
+    const V w = Load<V>(lam + k * kRow);
+    valid = M(valid & AtMost(zero, w));
+    weighted = M(weighted | Less(zero, w));
+    Store(lam + k * kRow, Min<T>(cap, w));
+  }
+  if (kEdges) Store(lam + (length - 1) * kRow, zero);
+  return Bits<T>(M(valid & weighted & Less(zero, range)));
+}
+
+// Copies a tile to lines of its own.
+template <typename T>
+void Unroll(const T* tile, int64_t length, T* lines) {
+  T* to[kLanes<T>];
+  for (int l = 0; l < kLanes<T>; ++l) to[l] = lines + l * PitchOf<T>(length);
+  WriteTile(tile, kLanes<T>, 1, length, to);
+}
+
+// Marks the jumps of up to kLanes of the `over` lines by divide and conquer.
+template <typename T, bool kEdges>
+void DivideLines(const Scratch<T>& scratch, const Int<T>* over, int64_t lines, int64_t n) {
+  constexpr int kRow = kLanes<T>;
+  const int lanes = int(lines < kRow ? lines : kRow);
+  const T *x[kRow], *w[kRow];
+  uint8_t* marks[kRow];
+  for (int l = 0; l < kRow; ++l) {
+    const int64_t line = over[l < lanes ? l : 0], tile = line / kRow, lane = line % kRow;
+    x[l] = scratch.lines + line * PitchOf<T>(n);
+    w[l] = kEdges ? scratch.edges + line * PitchOf<T>(n) : scratch.weight_tiles + line;
+    marks[l] = scratch.marks + tile * n * kRow + lane;
+  }
+  ReadTile(x, kRow, 1, n, scratch.divide_tile);
+  ReadTile(w, kRow, 1, kEdges ? n : 1, scratch.divide_weights);
+  TileDivider<T, kEdges>(scratch.divide_tile, scratch.divide_weights, n, scratch.divide_levels,
+                         scratch.divide_rows)
+      .Run();
+  for (int64_t k = 0; k < n; ++k) {
+    const uint32_t up = Bits<T>(scratch.divide_rows[k].up);
+    const uint32_t down = Bits<T>(scratch.divide_rows[k].down);
+    for (int l = 0; l < lanes; ++l) {
+      marks[l][k * kRow] = up >> l & 1 ? kUpMark : down >> l & 1 ? kDownMark : kNoMark;
+    }
+  }
+}
+
+template <typename T, bool kEdges>
+void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
+  constexpr int kRow = kLanes<T>;
+  const int64_t n = batch.length, tiles = TilesOf<T>(batch.count), size = n * kRow;
+  const int64_t weight_size = kEdges ? size : kRow, pitch = PitchOf<T>(n);
+  const Scratch<T> scratch(memory, batch.count, n, kEdges);
+  const auto lanes_of = [&](int64_t t) {
+    return int(batch.count - t * kRow < kRow ? batch.count - t * kRow : kRow);
+  };
+
+  int64_t queued = 0;
+  for (int64_t t = 0; t < tiles; ++t) {
+    T* tile = scratch.tiles + t * size;
+    T* weights = scratch.weight_tiles + t * weight_size;
+    const int lanes = lanes_of(t);
+    ReadTile(batch.x + t * kRow, lanes, batch.stride, n, tile);
+    ReadTile(batch.lam + t * kRow, lanes, batch.edge_stride, kEdges ? n - 1 : 1, weights);
+    const uint32_t walked = Prepare<T, kEdges>(tile, n, weights);
+    Unroll(tile, n, scratch.lines + t * kRow * pitch);
+    if (kEdges) Unroll(weights, n, scratch.edges + t * kRow * pitch);
+    for (int l = 0; l < lanes; ++l) {
+      const int64_t place = (t * kRow + l) * pitch;
+      scratch.queue[queued] = Int<T>(place);
+      scratch.queue_shift[queued] = Int<T>(t * size + l - place * kRow);
+      scratch.queue_weight[queued] = weights[l];
+      queued += walked >> l & 1;
+      solved[t * kRow + l] = walked >> l & 1;
+    }
+  }
+  const int64_t parking = tiles * kRow * pitch;
+  for (int l = 0; l < kRow; ++l) {
+    scratch.queue[queued + l] = Int<T>(parking);
+    scratch.queue_shift[queued + l] = 0;
+    scratch.queue_weight[queued + l] = T(0);
+  }
+  for (int k = 0; k < kWindow<T>; ++k) {
+    scratch.lines[parking + k] = T(0);
+    if (kEdges) scratch.edges[parking + k] = T(0);
+  }
+
+  const Field<T> field = {
+      scratch.lines,       scratch.edges,        T(0),    Int<T>(parking), n, queued, scratch.queue,
+      scratch.queue_shift, scratch.queue_weight, nullptr, scratch.log};
+  int64_t over = 0;
+  const int64_t jumps = Walk<T, kEdges, false>(field).Run([&](int64_t place) {
+    scratch.over[over++] = Int<T>(place / kRow / n * kRow + place % kRow);
+  });
+  std::memset(scratch.marks, kNoMark, size_t(tiles * size));
+  for (int64_t j = 0; j < jumps; ++j) {
+    scratch.marks[scratch.log[j] >> 1] = scratch.log[j] & 1 ? kUpMark : kDownMark;
+  }
+  for (int64_t first = 0; first < over; first += kRow) {
+    DivideLines<T, kEdges>(scratch, scratch.over + first, over - first, n);
+  }
+
+  for (int64_t t = 0; t < tiles; ++t) {
+    T* tile = scratch.tiles + t * size;
+    const uint8_t* marks = scratch.marks + t * size;
+    RunValues<T, kEdges>(marks, scratch.weight_tiles + t * weight_size, n, tile);
+    FillRuns<T>(marks, n, tile);
+    WriteTile(tile, lanes_of(t), batch.stride, n, batch.y + t * kRow);
+  }
+}
+
+}  // namespace JAXTV_ISA
+}  // namespace jaxtv
