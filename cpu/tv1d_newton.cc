@@ -23,11 +23,8 @@ ffi::Error ProxNewton(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam
   const auto layout = ProxLayout::Of(x, lam, *y, axis);
   if (layout.has_error()) return layout.error();
   const Lines lines = layout->lines;
-  if (int64_t(steps->element_count()) != lines.count()) {
-    return ffi::Error::InvalidArgument("jaxtv: steps must have one element per line");
-  }
-  if (max_steps < 0 || max_steps > INT32_MAX) {
-    return ffi::Error::InvalidArgument("jaxtv: max_steps must be in [0, 2^31)");
+  if (auto error = CheckNewton(lines, steps->element_count(), max_steps); error.failure()) {
+    return error;
   }
   const NewtonOptions options{max_steps,
                               halving ? StepSearch::kHalving : StepSearch::kBacktracking};

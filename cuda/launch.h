@@ -38,6 +38,19 @@ Status Launch(const char* name, void (*kernel)(Parameters...), const Grid& grid,
   return {cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name};
 }
 
+// Launches after one another, up to the first that fails.
+class LaunchSequence {
+ public:
+  template <typename... Arguments>
+  void Add(Arguments&&... arguments) {
+    if (status_.error == cudaSuccess) status_ = Launch(std::forward<Arguments>(arguments)...);
+  }
+  Status status() const { return status_; }
+
+ private:
+  Status status_;
+};
+
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace jaxtv::cuda

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The Python module jaxtv._cuda. It needs no driver until a handler is called.
 #include "cuda/regime.h"
+#include "cuda/tv1d_newton.h"
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers()});
+  jaxtv::DefineModule(
+      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::PullBackHandlers()});
   // Work space that the lowering adds as a last result and drops, by target: bytes per sample, and
   // the longest line that needs none.
   nanobind::dict scratch;
-  scratch["jaxtv_prox_tv1d"] =
-      nanobind::make_tuple(jaxtv::cuda::kScratchSampleBytes, jaxtv::cuda::kOnChipLength);
+  using namespace jaxtv::cuda;
+  scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
+  scratch["jaxtv_prox_tv1d_newton"] = nanobind::make_tuple(kNewtonSampleBytes, 1);
+  scratch["jaxtv_run_mean"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
+  scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   module.attr("scratch") = scratch;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // CUDA handlers of the run mean and of the derivative of the TV prox of every line along an axis:
-// the operands and the attribute of cpu/pull_back.cc.
+// the operands and the attribute of cpu/pull_back.cc, and work space for very long lines as a last
+// result.
 #include "cuda/pull_back.h"
 
 #include "cuda/call.h"
+#include "cuda/regime.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -13,15 +15,25 @@ namespace {
 using cuda::CallScope;
 using cuda::PullBackOperands;
 
+ffi::Error CheckScratch(const Lines& lines, ffi::AnyBuffer scratch) {
+  if (int64_t(scratch.size_bytes()) >= lines.count() * cuda::PullBackScratchBytes(lines.length)) {
+    return ffi::Error::Success();
+  }
+  return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
+}
+
 ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
+                   ffi::Result<ffi::AnyBuffer> mean, ffi::Result<ffi::AnyBuffer> scratch,
+                   int64_t axis) try {
   const auto lines = LinesOfRunMean(y, v, *mean, axis);
   if (lines.has_error()) return lines.error();
+  if (auto error = CheckScratch(*lines, *scratch); error.failure()) return error;
   if (y.element_count() == 0) return ffi::Error::Success();
   CallScope scope;
   scope.Input(y, "y");
   scope.Input(v, "v");
   scope.Output(*mean, "mean");
+  scope.Output(*scratch, "scratch");
   return DispatchFloat(y.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const PullBackOperands<T> operands = {*lines,
@@ -31,7 +43,8 @@ ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
                                           nullptr,
                                           static_cast<const T*>(v.untyped_data()),
                                           static_cast<T*>(mean->untyped_data()),
-                                          nullptr};
+                                          nullptr,
+                                          scratch->untyped_data()};
     return cuda::ToError(cuda::PullBack(stream, operands));
   });
 } catch (const std::exception& e) {
@@ -40,9 +53,10 @@ ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
 
 ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
                     ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
-                    int64_t axis) try {
+                    ffi::Result<ffi::AnyBuffer> scratch, int64_t axis) try {
   const auto layout = LayoutOfPullBack(y, lam, v, *x_bar, *lam_bar, axis);
   if (layout.has_error()) return layout.error();
+  if (auto error = CheckScratch(layout->lines, *scratch); error.failure()) return error;
   if (layout->lines.count() == 0) return ffi::Error::Success();
   CallScope scope;
   scope.Input(y, "y");
@@ -50,6 +64,7 @@ ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi
   scope.Input(lam, "lam");
   scope.Output(*x_bar, "x_bar");
   scope.Output(*lam_bar, "lam_bar");
+  scope.Output(*scratch, "scratch");
   return DispatchFloat(y.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const PullBackOperands<T> operands = {layout->lines,
@@ -59,7 +74,8 @@ ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi
                                           static_cast<const T*>(lam.untyped_data()),
                                           static_cast<const T*>(v.untyped_data()),
                                           static_cast<T*>(x_bar->untyped_data()),
-                                          static_cast<T*>(lam_bar->untyped_data())};
+                                          static_cast<T*>(lam_bar->untyped_data()),
+                                          scratch->untyped_data()};
     return cuda::ToError(cuda::PullBack(stream, operands));
   });
 } catch (const std::exception& e) {
@@ -73,6 +89,7 @@ XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
                            .Arg<ffi::AnyBuffer>()  // y
                            .Arg<ffi::AnyBuffer>()  // v
                            .Ret<ffi::AnyBuffer>()  // mean
+                           .Ret<ffi::AnyBuffer>()  // scratch
                            .Attr<int64_t>("axis"),
                        {ffi::Traits::kCmdBufferCompatible});
 
@@ -84,6 +101,7 @@ XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
                            .Arg<ffi::AnyBuffer>()  // lam
                            .Ret<ffi::AnyBuffer>()  // x_bar
                            .Ret<ffi::AnyBuffer>()  // lam_bar
+                           .Ret<ffi::AnyBuffer>()  // scratch
                            .Attr<int64_t>("axis"),
                        {ffi::Traits::kCmdBufferCompatible});
 

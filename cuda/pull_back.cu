@@ -66,6 +66,8 @@ Status PullBack(cudaStream_t stream, const PullBackOperands<T>& p) {
                     int(LinesPerTile(p.lines)));
     case Regime::kBlockPerLine:
       return PullBackByBlocks(stream, p);
+    case Regime::kGrid:
+      return PullBackByGrid(stream, p);
   }
   return {};
 }

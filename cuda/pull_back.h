@@ -20,6 +20,7 @@ struct PullBackOperands {
   const T* v;
   T* x_bar;
   T* lam_bar;
+  void* scratch;  // PullBackScratchBytes(lines.length) bytes for each line, aligned to 8
 
   JAXTV_HD Line<const T> Y(int64_t line) const { return lines.At(y, line); }
   JAXTV_HD Line<const T> V(int64_t line) const { return lines.At(v, line); }
@@ -36,5 +37,9 @@ Status PullBack(cudaStream_t stream, const PullBackOperands<T>& operands);
 // The same where ChooseRegime has chosen a block for each line.
 template <typename T>
 Status PullBackByBlocks(cudaStream_t stream, const PullBackOperands<T>& operands);
+
+// And where it has chosen the whole grid for a few lines.
+template <typename T>
+Status PullBackByGrid(cudaStream_t stream, const PullBackOperands<T>& operands);
 
 }  // namespace jaxtv::cuda

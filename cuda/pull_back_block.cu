@@ -6,21 +6,10 @@
 #include "cuda/pull_back.h"
 #include "cuda/regime.h"
 #include "cuda/scan.h"
+#include "cuda/wide_sum.h"
 
 namespace jaxtv::cuda {
 namespace {
-
-// The sum over the threads of a block, in a fixed order.
-struct Total {
-  double sum;
-
-  __device__ Total Then(const Total& next) const { return {sum + next.sum}; }
-
-  template <typename F>
-  __device__ Total Each(const F& f) const {
-    return {f(sum)};
-  }
-};
 
 template <typename T, int kThreads>
 __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
@@ -36,17 +25,17 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     return k == 0 || k == n || !(y[k] == y[k - 1]) || (per_edge && lam[k - 1] == T(0));
   };
 
-  SumSince carry{0.0, -1};
+  RunSumSince<T> carry{{}, -1};
   for (int64_t tile = tiles - 1; tile >= 0; --tile) {
     const int64_t k = tile * kThreads + threadIdx.x;
-    SumSince sum{0.0, -1};
-    if (k < n) sum.sum = y[k] == y[k] ? double(v[k]) : double(y[k]);
-    if (k < n && starts(k + 1)) sum.origin = k;
+    RunSumSince<T> sum{{}, -1};
+    if (k < n) sum.sum = Widen<T>(double(y[k] == y[k] ? v[k] : y[k]));
+    if (k < n && starts(k + 1)) sum.end = k;
     sum = ExclusiveScan<kThreads, Direction::kBackward>(sum, &carry).Then(sum);
-    if (k < n && starts(k)) x_bar[k] = T(sum.sum / double(sum.origin - k + 1));
+    if (k < n && starts(k)) x_bar[k] = T(sum.sum.Over(sum.end - k + 1));
   }
   Latest<T> latest{T(0), 0};
-  Total total{0.0};
+  Total<T> total{};
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t k = tile * kThreads + threadIdx.x;
     const bool first = k < n && starts(k);
@@ -56,15 +45,15 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     const T mean = left.Then(mine).value;
     if (k > 0) {
       const T slope = EdgeSlope(T(y[k - 1]), left.value, T(y[k]), mean);
-      total.sum += double(slope);
+      total.sum = total.sum + Widen<T>(double(slope));
       if (per_edge) lam_bar[k - 1] = slope;
     }
     x_bar[k] = untied && y[k] == y[k] ? T(v[k]) : mean;
   }
   if (!weighted || per_edge) return;
-  Total sum{0.0};
+  Total<T> sum{};
   ExclusiveScan<kThreads, Direction::kForward>(total, &sum);
-  if (threadIdx.x == 0) lam_bar[0] = T(sum.sum);
+  if (threadIdx.x == 0) lam_bar[0] = T(sum.sum.Over(1));
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 //   lines                                   kernel                              work of a sample
 //   many, inner >= 32 or too long to stage  a thread per line, in place         one step of a walk
 //   many, inner < 32                        the same, staged in shared memory   one step of a walk
-//   few, of more than 64 samples            a block per line                    rounds of scans
+//   fewer, of more than 64 samples          a block per line                    rounds of scans
+//   few, of more than 16384 samples         all blocks on all lines             the same
 //
 // A walk is the least work but serial; a block takes several times the work and a fraction of the
-// time. So "many" is where walks alone fill the device.
+// time. So "many" is where walks alone fill the device, and "few" where a block for each line would
+// leave most of it idle. Passes of all blocks are launches of their own, some six a round, which
+// short lines do not repay.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +20,16 @@
 
 namespace jaxtv::cuda {
 
-enum class Regime { kThreadPerLine, kStagedLines, kBlockPerLine };
+enum class Regime { kThreadPerLine, kStagedLines, kBlockPerLine, kGrid };
 
 constexpr int kManyLines = 2048;
+constexpr int kFewLines = 64;
 constexpr int kShortLine = 64;
+#if defined(JAXTV_CUDA_EMULATOR)
+constexpr int64_t kGridLength = 2560;  // so that lines of a test get there
+#else
+constexpr int64_t kGridLength = 16384;
+#endif
 
 // A tile of staged lines: one for each lane of the one warp of its block. Rows have an odd stride,
 // so that lanes at the same position of their lines use different banks.
@@ -38,6 +47,7 @@ inline int64_t TileBytes(const Lines& lines, size_t sample_bytes) {
 
 // `sample_bytes`: what a tile stores of each sample.
 inline Regime ChooseRegime(const Lines& lines, size_t sample_bytes) {
+  if (lines.length > kGridLength && lines.count() <= kFewLines) return Regime::kGrid;
   if (lines.length > kShortLine && lines.count() < kManyLines) return Regime::kBlockPerLine;
   const bool coalesced = lines.inner >= kWarp;
   const bool fits = !coalesced && TileBytes(lines, sample_bytes) <= kTileBytes;
@@ -48,14 +58,41 @@ constexpr int kSmallBlock = 128;
 constexpr int kLargeBlock = 512;  // as many threads a multiprocessor have registers enough
 constexpr int64_t kSmallBlockLength = 512;
 
-// Up to here a block keeps all it knows of its line in shared memory; a longer line needs its
-// levels in memory that the caller gives. This must depend on the length alone: where an array is
-// sharded, the number of lines is known too late.
+// Up to here a block keeps all it knows of its line in shared memory; a longer line needs memory
+// that the caller gives. This must depend on the length alone: where an array is sharded, the
+// number of lines is known too late.
 constexpr int64_t kOnChipLength = 2048;
-constexpr int64_t kScratchSampleBytes = sizeof(double);
+
+// The work space of the prox of long lines, for each sample: its level, a byte for what the chunks
+// of chunks.h have in common, and its mark. Of the run mean and the pulled back derivative, that
+// byte alone.
+constexpr int64_t kChunkSampleBytes = 1;
+constexpr int64_t kProxSampleBytes = sizeof(double) + kChunkSampleBytes + 1;
 
 constexpr int64_t ProxScratchBytes(int64_t length) {
-  return length > kOnChipLength ? length * kScratchSampleBytes : 0;
+  return length > kOnChipLength ? length * kProxSampleBytes : 0;
 }
+
+constexpr int64_t PullBackScratchBytes(int64_t length) {
+  return length > kGridLength ? length * kChunkSampleBytes : 0;
+}
+
+struct ProxScratch {
+  char* base;
+  int64_t length, samples;  // of a line, and of all
+
+  ProxScratch(void* memory, const Lines& lines)
+      : base(static_cast<char*>(memory)),
+        length(lines.length),
+        samples(lines.count() * lines.length) {}
+
+  JAXTV_HD double* Levels(int64_t line) const {
+    return reinterpret_cast<double*>(base) + line * length;
+  }
+  JAXTV_HD char* Chunks() const { return base + samples * int64_t(sizeof(double)); }
+  JAXTV_HD signed char* Marks(int64_t line) const {
+    return reinterpret_cast<signed char*>(Chunks() + samples * kChunkSampleBytes) + line * length;
+  }
+};
 
 }  // namespace jaxtv::cuda

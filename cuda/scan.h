@@ -8,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <limits>
 
 namespace jaxtv::cuda {
 namespace {  // each kernel file has its own: one copy of a __shared__ array must not serve two
@@ -65,24 +66,14 @@ struct Latest {
   }
 };
 
-// The sum since sample `origin`, where it was set to start afresh; -1 while it was not.
-struct SumSince {
-  double sum;
-  long long origin;
-
-  __device__ SumSince Then(const SumSince& next) const {
-    return next.origin >= 0 ? next : SumSince{sum + next.sum, origin};
-  }
-
-  template <typename F>
-  __device__ SumSince Each(const F& f) const {
-    return {f(sum), f(origin)};
-  }
-};
-
 // The map m -> clip(m + step, lo, hi).
 struct ClampedSum {
   double step, lo, hi;
+
+  __device__ static ClampedSum Identity() {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    return {0.0, -kInfinity, kInfinity};
+  }
 
   __device__ double operator()(double m) const {
     m += step;

@@ -66,6 +66,8 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
                     int(LinesPerTile(lines)), weights, x, lam, y);
     case Regime::kBlockPerLine:
       return ProxTv1dByBlocks(stream, lines, weights, x, lam, y, scratch);
+    case Regime::kGrid:
+      return ProxTv1dByGrid(stream, lines, weights, x, lam, y, scratch);
   }
   return {};
 }

@@ -19,4 +19,9 @@ template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
                         const T* x, const T* lam, T* y, void* scratch);
 
+// And where it has chosen the whole grid for a few lines.
+template <typename T>
+Status ProxTv1dByGrid(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                      const T* x, const T* lam, T* y, void* scratch);
+
 }  // namespace jaxtv::cuda

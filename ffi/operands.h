@@ -134,6 +134,17 @@ inline ffi::ErrorOr<ProxLayout> LayoutOfPullBack(ffi::AnyBuffer y, ffi::AnyBuffe
       ToString(wanted) + ", but along axis " + std::to_string(axis) + " the size of lam"));
 }
 
+// The results and attributes of a prox by Newton steps.
+inline ffi::Error CheckNewton(const Lines& lines, size_t num_steps, int64_t max_steps) {
+  if (int64_t(num_steps) != lines.count()) {
+    return ffi::Error::InvalidArgument("jaxtv: steps must have one element per line");
+  }
+  if (max_steps < 0 || max_steps > INT32_MAX) {
+    return ffi::Error::InvalidArgument("jaxtv: max_steps must be in [0, 2^31)");
+  }
+  return ffi::Error::Success();
+}
+
 // Calls run(T{}) with the C++ type of a buffer's elements.
 template <typename Run>
 ffi::Error DispatchFloat(ffi::DataType type, const Run& run) {
