@@ -21,7 +21,8 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-EMULATED = [f"tests/test_{name}.py" for name in ("values", "gradients", "numerics", "transforms")]
+QUESTIONS = ("values", "gradients", "numerics", "transforms", "newton")
+EMULATED = ["-k", "not reference", *(f"tests/test_{name}.py" for name in QUESTIONS)]
 CPP = {".h", ".cc", ".cu"}
 BUILD_INPUTS = ("pyproject.toml", "CMakeLists.txt", "core", "cpu", "cuda", "ffi")
 
