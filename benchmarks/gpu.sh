@@ -60,10 +60,27 @@ for tool in memcheck racecheck initcheck synccheck; do
       "$python" benchmarks/gpu.py regimes
   fi
 done
-step tests 150 env JAXTV_TEST_BACKEND=cuda "$python" -m pytest -q -p no:cacheprovider \
-  tests/test_values.py tests/test_gradients.py tests/test_numerics.py tests/test_transforms.py \
-  tests/test_invariances.py tests/test_errors.py tests/test_layers.py tests/test_tvnd.py
+# One process for each file; the last line of the log sums up.
+run_tests() {
+  local logs=$out/tests name
+  mkdir -p "$logs"
+  printf '%s\n' "$@" | xargs -P 6 -I{} sh -c \
+    '"$0" -m pytest -q -p no:cacheprovider -k "not reference" "tests/test_$1.py" >"$2/$1.log" 2>&1' \
+    "$python" {} "$logs"
+  local status=$?
+  for name in "$@"; do
+    [[ $status -ne 0 ]] && grep -hE '^(FAILED|ERROR)' "$logs/$name.log"
+  done
+  for name in "$@"; do echo -n "$name: $(tail -1 "$logs/$name.log"); "; done && echo
+  return $status
+}
+export -f run_tests
+export out python
+JAXTV_TEST_BACKEND=cuda step tests 150 bash -c 'run_tests "$@"' run_tests \
+  values gradients numerics transforms invariances errors newton certificate forward layers tvnd
+step "Table 1" 45 "$python" benchmarks/table1.py
 step benchmarks 90 "$python" benchmarks/gpu.py time "$out/times.md"
 [[ -f $out/times.md ]] && cat "$out/times.md" >>"$report"
+[[ -f $out/Table_1.log ]] && { echo && cat "$out/Table_1.log"; } >>"$report"
 cat "$report"
 exit $((failures > 0))

@@ -214,6 +214,7 @@ def test_info_through_transformations():
     np.testing.assert_array_equal(infos.iterations, want[1].iterations)
 
 
+@pytest.mark.skipif(jax.device_count() < 4, reason="needs four devices")
 def test_the_same_over_devices():
     x = jnp.array(signal("walk", (8, 4, 30)))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
