@@ -77,7 +77,8 @@ run_tests() {
 export -f run_tests
 export out python
 JAXTV_TEST_BACKEND=cuda step tests 150 bash -c 'run_tests "$@"' run_tests \
-  values gradients numerics transforms invariances errors newton certificate forward layers tvnd
+  values gradients numerics transforms invariances errors newton certificate forward layers tvnd \
+  export programs
 step "Table 1" 45 "$python" benchmarks/table1.py
 step benchmarks 90 "$python" benchmarks/gpu.py time "$out/times.md"
 [[ -f $out/times.md ]] && cat "$out/times.md" >>"$report"
