@@ -21,7 +21,7 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-QUESTIONS = ("values", "gradients", "numerics", "transforms", "newton")
+QUESTIONS = ("values", "gradients", "numerics", "transforms", "newton", "sweeps")
 EMULATED = ["-k", "not reference", *(f"tests/test_{name}.py" for name in QUESTIONS)]
 CPP = {".h", ".cc", ".cu"}
 BUILD_INPUTS = ("pyproject.toml", "CMakeLists.txt", "core", "cpu", "cuda", "ffi")

@@ -10,6 +10,8 @@
 // any length and all methods agree.
 #pragma once
 
+#include <type_traits>
+
 #include "core/line.h"
 
 namespace jaxtv {
@@ -42,10 +44,11 @@ struct LongSum {
 };
 
 // Sums over a run are sums of deviations from its first sample: they are bounded by the weights and
-// the range of the line, not by its offset, and the mean of a constant is that constant.
-template <typename T>
-JAXTV_HD double RunSum(Line<const T> v, int64_t first, int64_t last) {
-  LongSum<T> sum;
+// the range of the line, not by its offset, and the mean of a constant is that constant. `v` is a
+// line, or what gives its samples.
+template <typename Samples>
+JAXTV_HD double RunSum(const Samples& v, int64_t first, int64_t last) {
+  LongSum<std::decay_t<decltype(v[first])>> sum;
   for (int64_t k = first; k <= last; ++k) sum.Add(v[k] - v[first]);
   return sum.Total();
 }
@@ -86,9 +89,10 @@ class RunWriter {
   T previous_ = T(0);
 };
 
-template <typename T>
-JAXTV_HD T RunMean(Line<const T> v, int64_t first, int64_t last) {
-  return v[first] + T(RunSum(v, first, last)) / T(last - first + 1);
+template <typename Samples>
+JAXTV_HD auto RunMean(const Samples& v, int64_t first, int64_t last) {
+  using T = std::decay_t<decltype(v[first])>;
+  return T(v[first] + T(RunSum(v, first, last)) / T(last - first + 1));
 }
 
 // The run mean P: each run of equal `y` gets the mean of `v` over it. P is symmetric, so it is its

@@ -3,6 +3,7 @@
 #include "ffi/registry.h"
 
 NB_MODULE(_cpu, module) {
-  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers(),
-                               jaxtv::Tv1dNewtonHandlers(), jaxtv::TvndHandlers()});
+  jaxtv::DefineModule(
+      module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers(), jaxtv::Tv1dNewtonHandlers(),
+               jaxtv::TvndHandlers(), jaxtv::SweepsHandlers()});
 }

@@ -2,13 +2,11 @@
 // CPU handlers of the certified TV prox of images and of the mean over their components.
 #include "cpu/tvnd.h"
 
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <new>
 
 #include "cpu/components.h"
-#include "cpu/parallel.h"
+#include "cpu/runner.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
@@ -16,41 +14,6 @@ namespace jaxtv {
 namespace {
 
 constexpr int64_t kBlock = 16384;  // pixels, where any cut of an image will do
-
-// Shares work over a thread pool, or does all of it. An exception comes out where it was called.
-class Runner {
- public:
-  Runner(ffi::ThreadPool& pool, bool shared) : pool_(shared ? &pool : nullptr) {}
-
-  template <typename Body>
-  void operator()(int64_t items, const Body& body) const {
-    if (pool_ == nullptr) {
-      if (items > 0) body(int64_t(0), items);
-      return;
-    }
-    std::atomic<bool> failed{false};
-    ParallelFor(*pool_, items, 1, [&](int64_t begin, int64_t end) {
-      try {
-        body(begin, end);
-      } catch (...) {  // only memory can run out
-        failed = true;
-      }
-    });
-    if (failed) throw std::bad_alloc();
-  }
-
- private:
-  ffi::ThreadPool* pool_;
-};
-
-// Calls solve(run, image) for each image. Many images keep all threads busy with one each.
-template <typename Solve>
-void ForImages(ffi::ThreadPool& pool, int64_t count, const Solve& solve) {
-  const Runner inside(pool, count < 4 * int64_t(pool.num_threads()));
-  Runner(pool, true)(count, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) solve(inside, i);
-  });
-}
 
 // The weights of one image along one axis, cut at `cap`; `room` holds them.
 template <typename T>

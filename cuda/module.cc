@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The Python module jaxtv._cuda. It needs no driver until a handler is called.
 #include "cuda/regime.h"
+#include "cuda/sweeps.h"
 #include "cuda/tv1d_newton.h"
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(
-      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::PullBackHandlers()});
+  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(),
+                               jaxtv::PullBackHandlers(), jaxtv::SweepsHandlers()});
   // Work space that the lowering adds as a last result and drops, by target: bytes per sample, and
   // the longest line that needs none.
   nanobind::dict scratch;
@@ -16,4 +17,9 @@ NB_MODULE(_cuda, module) {
   scratch["jaxtv_run_mean"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   module.attr("scratch") = scratch;
+  // Which images kernels take, by target: whether they do, from height, width and bytes per sample.
+  nanobind::dict takes;
+  takes["jaxtv_sweeps"] = nanobind::cpp_function(&FitsShared);
+  takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];
+  module.attr("takes") = takes;
 }

@@ -25,6 +25,9 @@ Handlers Tv1dNewtonHandlers();
 // Of the TV prox of images and of the mean over their components, cpu/tvnd.h.
 Handlers TvndHandlers();
 
+// Of a fixed number of sweeps over the axes of images and of their reverse, core/sweeps.h.
+Handlers SweepsHandlers();
+
 // What a handler returns for an exception: none crosses the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {
   return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());

@@ -86,3 +86,12 @@ def scratch_of(target: str, platform: str) -> tuple[int, int] | None:
       Its bytes per sample, and the length of the longest line that needs none.
     """
     return getattr(_modules[platform], "scratch", {}).get(target)
+
+
+def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int) -> bool:
+    """Whether a kernel takes images of these sizes along their axes."""
+    rules = getattr(_modules[platform], "takes", {})
+    if target not in rules:
+        return True
+    known = len(sizes) == 2 and all(isinstance(size, int) for size in sizes)
+    return known and rules[target](*sizes, sample_bytes)

@@ -5,14 +5,17 @@ An image spans the TV axes, ascending; all other axes are batch axes. What the o
 in `cpu/tvnd.h` (compiled) and `_alternating.py` (plain JAX).
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _alternating, _lines, _primitive
+from jaxtv import _alternating, _lines, _primitive, _tv1d
 
 
 class Solution(NamedTuple):
@@ -58,7 +61,7 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
     return _primitive.bind(_component_mean_p, y, v, *lams, axes=axes)[0]
 
 
-# In forward mode, as derived in _tvnd.py: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
+# In forward mode, as derived below: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
 def _prox_jvp(results, operands, tangents, *, axes: tuple[int, ...]) -> Array:
     y, lams = lax.stop_gradient((results[0], operands[3:]))
     dy = tangents[0]
@@ -83,3 +86,39 @@ _component_mean_p = _primitive.make(
 )
 _primitive.self_adjoint(_component_mean_p)
 _primitive.differentiable(_prox_p, _prox_jvp)
+
+
+# Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
+# equal, P the mean over the connected components of A, and s the signs of the other differences.
+# As in one dimension (_tv1d.py), y = P (x - sum_a D_a^T (lam_a * s_a)) with A and s locally
+# constant, so
+#
+#     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
+#
+# An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def solve(
+    x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
+) -> Solution:
+    """`prox` with its derivative in reverse mode."""
+    return prox(x, lams, tol, max_sweeps, axes)
+
+
+def _solve_fwd(x, lams, tol, max_sweeps, axes):
+    solution: Solution = solve(x, lams, tol, max_sweeps, axes)
+    return solution, (solution.y, lams, tol, max_sweeps)
+
+
+def _solve_bwd(axes, residuals, cotangent):
+    y, lams, tol, max_sweeps = residuals
+    y, lams = lax.stop_gradient((y, lams))
+    x_bar = component_mean(y, lams, cotangent.y, axes=axes)
+    lams_bar = tuple(
+        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
+        for lam, axis in zip(lams, axes, strict=True)
+    )
+    no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
+    return x_bar, lams_bar, jnp.zeros_like(tol), no_sweeps_bar
+
+
+solve.defvjp(_solve_fwd, _solve_bwd)

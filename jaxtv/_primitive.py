@@ -3,9 +3,9 @@
 
 All of JAX's machinery that the operators need is in this file: the choice of a kernel per platform,
 batching, sharding, differentiation of the linear ones. An operand is never transposed or reshaped:
-the kernels read which axes are meant from the parameter `axis` or `axes` (ascending), counted from
-the front. All other dimensions are batch dimensions, and those before the first of the axes are
-where arrays may be cut over devices.
+the kernels read which axes are meant from the parameter `axis` or `axes`, counted from the front.
+All other dimensions are batch dimensions, and those before the first of the axes are where arrays
+may be cut over devices.
 """
 
 import functools
@@ -59,7 +59,7 @@ def make(
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=True))
     for platform in _ffi.platforms_of(name):
-        rule = _lower_to(name, primitive, platform)
+        rule = _lower_to(name, primitive, platform, reference)
         mlir.register_lowering(primitive, rule, platform=platform)
     return primitive
 
@@ -78,11 +78,13 @@ def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
 def _bind_per_device(
     primitive: Primitive, operands: Sequence[Array], params: dict[str, Any]
 ) -> list[Array]:
-    x = jax.typeof(operands[0])
+    x, first = jax.typeof(operands[0]), _first_axis(params)
 
     def spec(a: Array | ShapedArray) -> PartitionSpec:
-        """As `x` is cut, but for what broadcasts."""
-        sizes = zip(x.sharding.spec, a.shape, strict=True)
+        """As `x` is cut, but for what broadcasts and for planes before the first axis."""
+        planes = (None,) * (a.ndim - x.ndim)
+        cuts = (*x.sharding.spec[:first], *planes, *x.sharding.spec[first:])
+        sizes = zip(cuts, a.shape, strict=True)
         return PartitionSpec(*(names if size > 1 else None for names, size in sizes))
 
     results, _ = primitive.abstract_eval(*map(jax.typeof, operands), **params)
@@ -119,29 +121,31 @@ def differentiable(primitive: Primitive, rule: Callable) -> None:
     ad.primitive_jvps[primitive] = jvp
 
 
-def linear(primitive: Primitive, transpose: Callable) -> None:
-    """Defines the derivatives of an operator that is linear in its second operand.
+def linear(primitive: Primitive, transpose: Callable, operand: int = 1) -> None:
+    """Defines the derivatives of an operator that is linear in one operand, by default the second.
 
     In the others it is locally constant.
 
     Args:
       primitive: the operator.
-      transpose: the cotangent of the second operand, from those of the results (None for 0), the
-        other operands and the parameters.
+      transpose: the cotangent of that operand, from those of the results (None for 0), the other
+        operands and the parameters.
+      operand: which one.
     """
 
     def jvp(primals, tangents, **params):
-        y, _, *rest = primals
         out = primitive.bind(*primals, **params)
-        if isinstance(tangents[1], ad.Zero):
+        if isinstance(tangents[operand], ad.Zero):
             return out, [ad.Zero(o.aval) for o in out]
-        return out, bind(primitive, y, tangents[1], *rest, **params)
+        moved = [*primals[:operand], tangents[operand], *primals[operand + 1 :]]
+        return out, bind(primitive, *moved, **params)
 
-    def transpose_rule(cotangents, y, v, *rest, **params):
+    def transpose_rule(cotangents, *operands, **params):
+        others = [*operands[:operand], *operands[operand + 1 :]]
         dense = [None if isinstance(c, ad.Zero) else c for c in cotangents]
         zero = all(c is None for c in dense)
-        v_bar = ad.Zero(v.aval) if zero else transpose(dense, y, *rest, **params)
-        return [None, v_bar, *(None for _ in rest)]
+        v_bar = ad.Zero(operands[operand].aval) if zero else transpose(dense, *others, **params)
+        return [v_bar if k == operand else None for k in range(len(operands))]
 
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = transpose_rule
@@ -204,7 +208,7 @@ def match_manual_axes(*operands: Array) -> list[Array]:
 
 
 def _first_axis(params: dict[str, Any]) -> int:
-    return params["axis"] if "axis" in params else params["axes"][0]
+    return params["axis"] if "axis" in params else min(params["axes"])
 
 
 def _shifted(params: dict[str, Any]) -> dict[str, Any]:
@@ -228,11 +232,19 @@ def _batch_first(
     return moved
 
 
-def _lower_to(target: str, primitive: Primitive, platform: str) -> Callable:
-    """A lowering rule: the FFI target, partitioned along the dimensions before its first axis."""
+def _lower_to(target: str, primitive: Primitive, platform: str, reference: Callable) -> Callable:
+    """A lowering rule: the FFI target, partitioned along the dimensions before its first axis.
+
+    Images that the kernel does not take are left to the reference.
+    """
 
     def rule(ctx, *operands, **params):
         first = _first_axis(params)
+        x = ctx.avals_in[0]
+        sizes = tuple(x.shape[axis] for axis in sorted(params.get("axes", (first,))))
+        if not _ffi.takes(target, platform, sizes, x.dtype.itemsize):
+            whole = mlir.lower_fun(functools.partial(reference, **params), multiple_results=True)
+            return whole(ctx, *operands)
         batch = ctx.avals_out[0].shape[:first]
         sharded = getattr(ctx.module_context.axis_context, "num_devices", None) != 1
         if sharded and any(aval.shape[:first] != batch for aval in ctx.avals_in):

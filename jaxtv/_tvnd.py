@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _images, _primitive, _tv1d
+from jaxtv import _alternating, _arguments, _images, _primitive, _sweeps, _tv1d
 
 Weights = ArrayLike | tuple[ArrayLike, ...]
 
@@ -95,8 +94,7 @@ def prox_tv(
       Eq. (2) and Alg. 1. Chambolle, Pock, "A remark on accelerated block coordinate descent for
       computing the proximity operators of a sum of convex functions", SMAI J. Comput. Math. 2015.
     """
-    y, info = checked(x, lam, axes, num_sweeps, tol, max_sweeps, REVERSE)
-    return (y, info) if return_info else y
+    return checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, REVERSE)
 
 
 def prox_tv_2d(
@@ -195,7 +193,8 @@ class Rules(NamedTuple):
     """The operators with their derivatives, in one mode."""
 
     line: Callable  # as _tv1d.solve
-    images: Callable  # as _solve
+    sweeps: Callable  # as _sweeps.solve
+    images: Callable  # as _images.solve
 
 
 def checked(
@@ -205,18 +204,19 @@ def checked(
     num_sweeps: int | None,
     tol: ArrayLike,
     max_sweeps: ArrayLike,
+    return_info: bool,
     rules: Rules,
-) -> tuple[Array, ProxInfo]:
-    """The prox of checked and converted arguments, with the derivatives that `rules` have."""
+) -> Array | tuple[Array, ProxInfo]:
+    """What `prox_tv` returns, with the derivatives that `rules` have."""
     if num_sweeps is not None:
         num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
     _arguments.not_negative(tol, "tol")
     _arguments.not_negative(max_sweeps, "max_sweeps")
     static = {"axes": tuple(axes), "num_sweeps": num_sweeps, "rules": rules}
-    return _prox_tv(x, lam, tol, max_sweeps, **static)
+    return _prox_tv(x, lam, tol, max_sweeps, return_info=return_info, **static)
 
 
-@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "rules"))
+@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "rules"))
 def _prox_tv(
     x: ArrayLike,
     lam: Weights,
@@ -225,8 +225,9 @@ def _prox_tv(
     *,
     axes: tuple[int, ...],
     num_sweeps: int | None,
+    return_info: bool,
     rules: Rules,
-) -> tuple[Array, ProxInfo]:
+) -> Array | tuple[Array, ProxInfo]:
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(axes, x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
@@ -234,8 +235,8 @@ def _prox_tv(
     if x.size == 0:
         num_sweeps = 0
     if num_sweeps is not None:
-        # The last axis goes first, so that a sweep over (rows, columns) is that of Alg. 1.
-        y, info = _sweep(wide, tuple(lams[::-1]), axes[::-1], num_sweeps, tol, rules.line)
+        y = _sweep(wide, lams, axes, num_sweeps, rules)
+        info = _info_of_sweeps(wide, y, lams, axes, num_sweeps, tol) if return_info else ()
     else:
         pairs = sorted(zip(axes, lams, strict=True), key=operator.itemgetter(0))
         ascending = tuple(axis for axis, _ in pairs)
@@ -248,92 +249,38 @@ def _prox_tv(
             ascending,
         )
         y, *info = solution
-    info = ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in info))
-    return _primitive.sharded_as(y.astype(x.dtype), x), info
-
-
-@jax.custom_jvp
-def _replace(y: Array, value: Array) -> Array:
-    """`value`, with the derivative of `y`."""
-    del y
-    return value
-
-
-_replace.defjvp(lambda primals, tangents: (primals[1], tangents[0]))
+    y = _primitive.sharded_as(y.astype(x.dtype), x)
+    if not return_info:
+        return y
+    return y, ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in info))
 
 
 def _sweep(
+    x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int, rules: Rules
+) -> Array:
+    """Sweeps of Alg. 1: the last axis goes first, as rows do before columns."""
+    if num_sweeps == 0:
+        return jnp.where(_alternating.is_valid(x, lams, axes), x, jnp.nan)
+    if len(axes) == 1:  # the first sweep solves it
+        return rules.line(x, lams[0], axes[0], "direct")[0]
+    return rules.sweeps(x, lams[::-1], axes[::-1], num_sweeps)
+
+
+def _info_of_sweeps(
     x: Array,
-    lams: tuple[Array, ...],
+    y: Array,
+    lams: Sequence[Array],
     axes: tuple[int, ...],
     num_sweeps: int,
     tol: ArrayLike,
-    line: Callable,
-) -> tuple[Array, tuple[Array, ...]]:
-    """`num_sweeps` sweeps of proximal Dykstra, and the fields of `ProxInfo`."""
-    y, gap = _dykstra(x, lams, axes, num_sweeps, line)
-    # Without any weight the prox is x, also in the sign of a zero.
-    y = _replace(y, jnp.where(_alternating.any_positive(lams, axes), y, x))
-    valid = _alternating.is_valid(x, lams, axes)
-    y = jnp.where(valid, y, jnp.nan)
-    gap = jnp.where(valid, gap, jnp.nan)
+) -> ProxInfo:
+    """How good `y` is. Its dual is x - y: a sum of one feasible image for each axis."""
+    x, y, lams = lax.stop_gradient((x, y, lams))
+    gap = _alternating.gap(y, (x - y,), lams, axes)
     bound = jnp.sqrt(gap)
     converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
     sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
-    return y, (gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
+    return ProxInfo(gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
 
 
-def _dykstra(
-    x: Array, lams: tuple[Array, ...], axes: tuple[int, ...], num_sweeps: int, line: Callable
-) -> tuple[Array, Array]:
-    """`num_sweeps` sweeps of proximal Dykstra, and the duality gap of each image."""
-
-    def sweep(state, _):
-        y, duals = state
-        updated = []
-        for lam, axis, dual in zip(lams, axes, duals, strict=True):
-            z = y + dual
-            y, _ = line(z, lam, axis, "direct")
-            updated.append(z - y)
-        return (y, tuple(updated)), None
-
-    start = (x, tuple(jnp.zeros_like(x) for _ in axes))
-    (y, duals), _ = lax.scan(sweep, start, length=num_sweeps)
-    return y, _alternating.gap(lax.stop_gradient(y), lax.stop_gradient(duals), lams, axes)
-
-
-# Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
-# equal, P the mean over the connected components of A, and s the signs of the other differences.
-# As in one dimension (_tv1d.py), y = P (x - sum_a D_a^T (lam_a * s_a)) with A and s locally
-# constant, so
-#
-#     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
-#
-# An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _solve(
-    x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
-) -> _images.Solution:
-    return _images.prox(x, lams, tol, max_sweeps, axes)
-
-
-def _solve_fwd(x, lams, tol, max_sweeps, axes):
-    solution: _images.Solution = _solve(x, lams, tol, max_sweeps, axes)
-    return solution, (solution.y, lams, tol, max_sweeps)
-
-
-def _solve_bwd(axes, residuals, cotangent):
-    y, lams, tol, max_sweeps = residuals
-    y, lams = lax.stop_gradient((y, lams))
-    x_bar = _images.component_mean(y, lams, cotangent.y, axes=axes)
-    lams_bar = tuple(
-        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
-        for lam, axis in zip(lams, axes, strict=True)
-    )
-    no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
-    return x_bar, lams_bar, jnp.zeros_like(tol), no_sweeps_bar
-
-
-_solve.defvjp(_solve_fwd, _solve_bwd)
-
-REVERSE = Rules(_tv1d.solve, _solve)
+REVERSE = Rules(_tv1d.solve, _sweeps.solve, _images.solve)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _images, _tv1d, _tvnd
+from jaxtv import _images, _sweeps, _tv1d, _tvnd
 
 
 def prox_tv_1d(
@@ -45,8 +45,7 @@ def prox_tv(
     return_info: bool = False,
 ) -> Array | tuple[Array, _tvnd.ProxInfo]:
     """:func:`jaxtv.prox_tv` with a forward-mode derivative."""
-    y, info = _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, _RULES)
-    return (y, info) if return_info else y
+    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, _RULES)
 
 
 def prox_tv_2d(
@@ -61,9 +60,8 @@ def prox_tv_2d(
 ) -> Array | tuple[Array, _tvnd.ProxInfo]:
     """:func:`jaxtv.prox_tv_2d` with a forward-mode derivative."""
     _tvnd.check_two(axes)
-    y, info = _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, _RULES)
-    return (y, info) if return_info else y
+    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, _RULES)
 
 
 # The primitives beneath have both modes; the functions of jaxtv put a custom_vjp on top.
-_RULES = _tvnd.Rules(_tv1d.solve_raw, _images.prox)
+_RULES = _tvnd.Rules(_tv1d.solve_raw, _sweeps.solve_raw, _images.prox)

@@ -69,6 +69,19 @@ class Emulated:
         attributes = {"max_steps": np.int64(max_steps), "halving": halving}
         return self.call("jaxtv_prox_tv1d_newton", (x, lam), axis, steps, **attributes)
 
+    def sweeps(self, x):
+        """Two sweeps over images [outer, height, width], of which one is bad, and their reverse."""
+        x = jnp.concatenate([x, x.at[0, 0, 0].set(jnp.nan)])
+        lam, params = jnp.ones((1, 1, 1), x.dtype), {"num_sweeps": np.int64(2)}
+        params["axes"] = np.array([2, 1])
+        like, codes = (jax.ShapeDtypeStruct(x.shape, t) for t in (x.dtype, "uint8"))
+        codes = codes.update(shape=(len(x), 1, *x.shape[1:]))
+        sweeps, reverse = (self.names[f"jaxtv_sweeps{suffix}"] for suffix in ("", "_reverse"))
+        y, codes = jax.ffi.ffi_call(sweeps, (like, codes))(x, lam, lam, keep_bits=True, **params)
+        lines = [like.update(shape=(*x.shape[:2], 1)), like.update(shape=(len(x), 1, x.shape[2]))]
+        edges = np.array([0, 0])
+        return jax.ffi.ffi_call(reverse, [like, *lines])(y, codes, edges=edges, **params)[0]
+
 
 @pytest.fixture(scope="module")
 def fast():
@@ -296,6 +309,7 @@ def test_every_synchronisation_is_needed():
             try:
                 y = emulated.prox(x, lam, axis)
                 jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
+                emulated.sweeps(v[None, :, :40]).block_until_ready()
             except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
                 complaints.append(str(error))
                 return True
@@ -311,7 +325,8 @@ def test_every_synchronisation_is_needed():
                 emulated.prox(x, lam, 1).block_until_ready()
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
-    for kernel in ("ProxTile", "PullBackTile", "ProxBlock", "GridSummarize"):
+    of_lines = "ProxTile", "PullBackTile", "ProxBlock", "GridSummarize"
+    for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip"):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
 
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// A fixed number of sweeps over an array, and their reverse: the formulas of jaxtv/_sweeps.py.
+//
+// The array is worked on by groups of samples, a sample being what lies together from the first of
+// the axes on: one image, or the images of all channels. Within a group each half sweep goes over
+// blocks of lines; a line belongs to one block, so no result depends on how work is shared.
+//
+// Memory beside the results: a group's duals, for all axes but one.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <vector>
+
+#include "core/sweeps.h"
+#include "cpu/sum.h"
+#include "cpu/sweep_blocks.h"
+#include "cpu/tv1d_lines.h"
+
+namespace jaxtv {
+
+// An array and the axes of a sweep, in their order.
+struct SweepArray {
+  int64_t samples, pixels;   // pixels of a sample
+  std::vector<Lines> lines;  // those of one sample, for each axis
+  int64_t num_sweeps;
+
+  int axes() const { return int(lines.size()); }
+  int64_t planes() const { return CodePlanes(axes() * num_sweeps); }
+};
+
+// The samples `first` to first + count - 1.
+class SweepGroup {
+ public:
+  SweepGroup(const SweepArray& array, int64_t first, int64_t count) : array_(array), first_(first) {
+    pixels_ = count * array.pixels;
+    for (Lines lines : array.lines) {
+      lines.outer *= count;
+      lines_.push_back(lines);
+      blocks_.emplace_back(lines);
+    }
+  }
+
+  const SweepArray& array() const { return array_; }
+  int axes() const { return array_.axes(); }
+  int64_t pixels() const { return pixels_; }
+  int64_t first_pixel() const { return first_ * array_.pixels; }
+  int64_t first_line(int axis) const { return first_ * array_.lines[axis].count(); }
+  const Lines& lines(int axis) const { return lines_[axis]; }
+  const SweepBlocks& blocks(int axis) const { return blocks_[axis]; }
+
+  // Calls f(bytes, j, count) for the stretches of a block in the plane of a half sweep.
+  template <typename Byte, typename F>
+  void ForPlane(const SweepBlock& block, int64_t half, Byte* bits, const F& f) const {
+    const int64_t plane = half / kCodesPerByte, size = array_.pixels;
+    block.ForRows([&](int64_t k, int64_t j, int64_t count) {
+      while (count > 0) {
+        const int64_t sample = first_ + k / size, begin = k % size;
+        const int64_t here = std::min(count, size - begin);
+        f(bits + (sample * array_.planes() + plane) * size + begin, j, here);
+        k += here;
+        j += here;
+        count -= here;
+      }
+    });
+  }
+
+ private:
+  const SweepArray& array_;
+  int64_t first_, pixels_;
+  std::vector<Lines> lines_;  // of the whole group
+  std::vector<SweepBlocks> blocks_;
+};
+
+// Calls f(j, m, count) for the edges of each group of `inner` lines: from sample j + i to sample
+// j + i + inner goes edge m + i, for i < count.
+template <typename F>
+void ForEdges(const Lines& lines, const F& f) {
+  const int64_t inner = lines.inner, count = (lines.length - 1) * inner;
+  for (int64_t o = 0; o < lines.outer; ++o) f(o * lines.length * inner, o * count, count);
+}
+
+// The codes of the half sweep that gave y.
+template <typename T>
+void WriteCodes(const Lines& lines, const BlockWeights<T>& weights, const T* y, uint8_t* codes) {
+  const int64_t inner = lines.inner;
+  ForEdges(lines, [&](int64_t j, int64_t m, int64_t count) {
+    const T *here = y + j, *next = here + inner;
+    uint8_t* to = codes + j;
+    for (int64_t i = 0; i < count; ++i) to[i] = CodeOf(here[i], next[i]);
+    if (weights.edges()) {
+      const T* w = weights.data() + m;
+      for (int64_t i = 0; i < count; ++i) to[i] |= (to[i] == kTied) & (w[i] == T(0)) ? kCut : kTied;
+    }
+    for (int64_t i = 0; i < inner; ++i) {
+      const int64_t line = j / lines.length + i;
+      const bool free = !weights.edges() && lines.length > 1 &&
+                        *weights.layout().At(weights.data(), line).data == T(0);
+      to[count + i] = free ? kFree : kPlain;
+    }
+  });
+}
+
+// The operands of the sweeps, from the first sample of the array on.
+template <typename T>
+struct SweepOperands {
+  const T* x;
+  std::vector<const T*> lams;
+  std::vector<WeightLayout> weights;
+  T* y;
+  uint8_t* bits;  // or null
+};
+
+template <typename T>
+class GroupSweeper {
+ public:
+  GroupSweeper(const SweepGroup& group, const SweepOperands<T>& operands)
+      : group_(group), operands_(operands), x_(operands.x + group.first_pixel()) {
+    const int64_t pixels = group.pixels();
+    room_.resize((group.axes() - 1) * pixels);
+    for (int a = 0; a < group.axes() - 1; ++a) duals_.push_back(room_.data() + a * pixels);
+    duals_.push_back(operands.y + group.first_pixel());  // until the last half sweep
+    std::fill(duals_.back(), duals_.back() + pixels, T(0));
+  }
+
+  // True unless some result is NaN.
+  template <typename Run>
+  bool Solve(const Run& run) {
+    const int64_t half_sweeps = group_.axes() * group_.array().num_sweeps;
+    for (int64_t half = 0; half < half_sweeps; ++half) {
+      const int axis = int(half % group_.axes());
+      const bool last = half == half_sweeps - 1;
+      run(group_.blocks(axis).count(), [&](int64_t begin, int64_t end) {
+        for (int64_t b = begin; b < end; ++b) SolveBlock(axis, b, half, last);
+      });
+    }
+    return ok_;
+  }
+
+ private:
+  void SolveBlock(int axis, int64_t b, int64_t half, bool last) {
+    const SweepBlock block = group_.blocks(axis)[b];
+    const int64_t samples = block.samples();
+    std::vector<T> buffer(2 * samples);
+    T *z = buffer.data(), *y = z + samples, *dual = duals_[axis];
+    Load(block, axis, z);
+    const BlockWeights<T> weights(operands_.weights[axis], operands_.lams[axis], block.lines,
+                                  group_.first_line(axis) + block.first_line);
+    ProxLines(block.lines, weights.layout(), z, weights.data(), y, 0, block.lines.count());
+    bool ok = true;
+    block.ForRows([&](int64_t k, int64_t j, int64_t count) {
+      if (last) {
+        for (int64_t i = 0; i < count; ++i) ok &= y[j + i] == y[j + i];
+        std::copy(y + j, y + j + count, dual + k);
+      } else {
+        for (int64_t i = 0; i < count; ++i) dual[k + i] = z[j + i] - y[j + i];
+      }
+    });
+    if (!ok) ok_ = false;
+    if (operands_.bits) StoreCodes(block, half, weights, y);
+  }
+
+  void Load(const SweepBlock& block, int axis, T* z) const {
+    const int first = axis == 0 ? 1 : 0;
+    block.ForRows([&](int64_t k, int64_t j, int64_t count) {
+      const T *x = x_ + k, *v = duals_[first] + k;
+      T* to = z + j;
+      if (group_.axes() == 2) {
+        for (int64_t i = 0; i < count; ++i) to[i] = x[i] - v[i];
+        return;
+      }
+      std::copy(v, v + count, to);
+      for (int a = first + 1; a < group_.axes(); ++a) {
+        if (a == axis) continue;
+        const T* other = duals_[a] + k;
+        for (int64_t i = 0; i < count; ++i) to[i] += other[i];
+      }
+      for (int64_t i = 0; i < count; ++i) to[i] = x[i] - to[i];
+    });
+  }
+
+  void StoreCodes(const SweepBlock& block, int64_t half, const BlockWeights<T>& weights,
+                  const T* y) const {
+    std::vector<uint8_t> codes(block.samples());
+    WriteCodes(block.lines, weights, y, codes.data());
+    const int shift = CodeShift(half);
+    group_.ForPlane(block, half, operands_.bits,
+                    [data = codes.data(), shift](uint8_t* plane, int64_t j, int64_t count) {
+                      const uint8_t* from = data + j;
+                      if (shift == 0) {
+                        std::copy(from, from + count, plane);
+                      } else {
+                        for (int64_t i = 0; i < count; ++i) plane[i] |= uint8_t(from[i] << shift);
+                      }
+                    });
+  }
+
+  const SweepGroup& group_;
+  const SweepOperands<T>& operands_;
+  const T* x_;
+  std::vector<T> room_;
+  std::vector<T*> duals_;
+  std::atomic<bool> ok_{true};
+};
+
+}  // namespace jaxtv

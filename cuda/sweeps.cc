@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// CUDA handlers of a fixed number of sweeps over two axes of images and of their reverse: operands
+// and attributes as in cpu/sweeps.cc. Only for images that FitsShared.
+#include "cuda/sweeps.h"
+
+#include "cuda/call.h"
+#include "ffi/handlers.h"
+#include "ffi/sweeps.h"
+
+namespace jaxtv {
+namespace {
+
+using cuda::CallScope;
+using cuda::SweepImages;
+
+// Which of the operands, that come in the order of a sweep, is along the height and the width.
+struct Order {
+  int height, width;
+  explicit Order(ffi::Span<const int64_t> axes)
+      : height(axes[0] < axes[1] ? 0 : 1), width(1 - height) {}
+};
+
+ffi::ErrorOr<SweepImages> ImagesOnChip(ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
+                                       const SweepShape& shape) {
+  if (axes.size() != 2) return ffi::Unexpected(RefuseSweeps("CUDA sweeps over two axes only"));
+  const Order order(axes);
+  const Lines rows = shape.lines[order.width], columns = shape.lines[order.height];
+  const int64_t between = rows.outer / std::max<int64_t>(1, columns.outer * columns.length);
+  const int64_t bytes = x.element_type() == ffi::F64 ? 8 : 4;
+  if (!cuda::FitsShared(columns.length, rows.length, bytes)) {
+    return ffi::Unexpected(RefuseSweeps(
+        "images of shape " + ToString(x.dimensions()) +
+        " need more shared memory than this device has: compile the program on this device"));
+  }
+  return SweepImages{columns.outer,        between,          rows.inner,
+                     int(columns.length),  int(rows.length), order.height == 0 ? 0 : 1,
+                     int(shape.num_sweeps)};
+}
+
+ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams,
+                  ffi::Result<ffi::AnyBuffer> y, ffi::RemainingRets kept,
+                  ffi::Span<const int64_t> axes, int64_t num_sweeps, bool keep_bits) try {
+  const auto shape = SweepShape::Of(x.dimensions(), axes, num_sweeps);
+  if (shape.has_error()) return shape.error();
+  const auto weights = SweepWeights(lams, x, axes);
+  if (weights.has_error()) return weights.error();
+  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
+  const auto bits = CodesOf(*shape, kept, keep_bits, x.dimensions());
+  if (bits.has_error()) return bits.error();
+  if (x.element_count() == 0) return ffi::Error::Success();
+  const auto images = ImagesOnChip(x, axes, *shape);
+  if (images.has_error()) return images.error();
+  const Order order(axes);
+  const auto lam = [&](int a) { return *lams.get<ffi::AnyBuffer>(a); };
+  CallScope scope;
+  scope.Input(x, "x");
+  scope.Input(lam(0), "lam 0");
+  scope.Input(lam(1), "lam 1");
+  scope.Output(*y, "y");
+  if (keep_bits) {
+    auto codes = kept.get<ffi::AnyBuffer>(0);
+    scope.Output(**codes, "codes");
+  }
+  return DispatchFloat(x.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto data = [&](int a) { return static_cast<const T*>(lam(a).untyped_data()); };
+    return cuda::ToError(cuda::Sweeps<T>(
+        stream, *images, {(*weights)[order.height], (*weights)[order.width]},
+        static_cast<const T*>(x.untyped_data()), {data(order.height), data(order.width)},
+        static_cast<T*>(y->untyped_data()), *bits));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bits,
+                   ffi::Result<ffi::AnyBuffer> x_bar, ffi::RemainingRets lam_bars,
+                   ffi::Span<const int64_t> axes, int64_t num_sweeps,
+                   ffi::Span<const int64_t> edges) try {
+  const auto shape = SweepShape::Of(y_bar.dimensions(), axes, num_sweeps);
+  if (shape.has_error()) return shape.error();
+  if (auto error = shape->CheckBits(bits, y_bar.dimensions()); error.failure()) return error;
+  if (auto error = CheckLike(y_bar, *x_bar, "the result"); error.failure()) return error;
+  const auto per_edge = CotangentsPerEdge(lam_bars, y_bar, axes, edges);
+  if (per_edge.has_error()) return per_edge.error();
+  if (y_bar.element_count() == 0) return ffi::Error::Success();
+  const auto images = ImagesOnChip(y_bar, axes, *shape);
+  if (images.has_error()) return images.error();
+  const Order order(axes);
+  const auto lam_bar = [&](int a) {
+    auto result = lam_bars.get<ffi::AnyBuffer>(a);
+    return **result;
+  };
+  CallScope scope;
+  scope.Input(y_bar, "y_bar");
+  scope.Input(bits, "codes");
+  scope.Output(*x_bar, "x_bar");
+  scope.Output(lam_bar(0), "lam_bar 0");
+  scope.Output(lam_bar(1), "lam_bar 1");
+  return DispatchFloat(y_bar.element_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto data = [&](int a) { return static_cast<T*>(lam_bar(a).untyped_data()); };
+    return cuda::ToError(cuda::SweepsReverse<T>(
+        stream, *images, {(*per_edge)[order.height], (*per_edge)[order.width]},
+        static_cast<const T*>(y_bar.untyped_data()),
+        static_cast<const uint8_t*>(bits.untyped_data()), static_cast<T*>(x_bar->untyped_data()),
+        {data(order.height), data(order.width)}));
+  });
+} catch (const std::exception& e) {
+  return Caught(e);
+}
+
+XLA_FFI_DEFINE_HANDLER(kSweeps, Sweeps,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // x
+                           .RemainingArgs()        // lam, one per axis
+                           .Ret<ffi::AnyBuffer>()  // y
+                           .RemainingRets()        // the codes, if kept
+                           .Attr<ffi::Span<const int64_t>>("axes")
+                           .Attr<int64_t>("num_sweeps")
+                           .Attr<bool>("keep_bits"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+XLA_FFI_DEFINE_HANDLER(kReverse, Reverse,
+                       ffi::Ffi::Bind()
+                           .Ctx<cuda::Stream>()
+                           .Arg<ffi::AnyBuffer>()  // y_bar
+                           .Arg<ffi::AnyBuffer>()  // the codes
+                           .Ret<ffi::AnyBuffer>()  // x_bar
+                           .RemainingRets()        // lam_bar, one per axis
+                           .Attr<ffi::Span<const int64_t>>("axes")
+                           .Attr<int64_t>("num_sweeps")
+                           .Attr<ffi::Span<const int64_t>>("edges"),
+                       {ffi::Traits::kCmdBufferCompatible});
+
+}  // namespace
+
+Handlers SweepsHandlers() {
+  return {{"jaxtv_sweeps", kSweeps}, {"jaxtv_sweeps_reverse", kReverse}};
+}
+
+}  // namespace jaxtv

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// One block for an image, or for a tile of images whose pixels alternate in memory (channels last).
+// Half sweeps alternate with passes over pixels: in the one a thread takes a line, in the other
+// neighbouring threads take neighbours in memory.
+#include "core/run.h"
+#include "core/sweeps.h"
+#include "core/tv1d.h"
+#include "cuda/launch.h"
+#include "cuda/sweeps.h"
+
+namespace jaxtv::cuda {
+namespace {
+
+constexpr int kMaxThreads = 256;
+constexpr int kBlocks = 2;   // on a multiprocessor: without it, nvcc saves registers by spilling
+constexpr int kMaxTile = 8;  // images; so many floats fill a sector of memory
+constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory that a block may ask for
+constexpr int64_t kUnasked = 48 * 1024;      // and what it has anyway
+
+// The images of a block.
+struct Tile {
+  const SweepImages& images;
+  int count, area, stride;
+  int64_t sample, offset;  // where they are: the sample, and their first pixel in it
+
+  __device__ Tile(const SweepImages& all, int per_tile) : images(all) {
+    const int64_t tiles = (all.inner + per_tile - 1) / per_tile;
+    const int64_t first = int64_t(blockIdx.x) % tiles * per_tile;
+    const int64_t group = int64_t(blockIdx.x) / tiles;
+    count = int(all.inner - first < per_tile ? all.inner - first : per_tile);
+    stride = all.width | 1;
+    area = all.height * stride;
+    sample = group / all.between;
+    offset = group % all.between * all.width * all.inner + first;
+  }
+
+  // Lines of all images along an axis, numbered: its samples in shared memory, and the line's
+  // number among all of the array.
+  __device__ int LinesAlong(int axis) const {
+    return count * (axis == 0 ? images.width : images.height);
+  }
+  template <typename T>
+  __device__ Line<T> Row(int axis, int line, T* shared) const {
+    const int per_image = axis == 0 ? images.width : images.height;
+    T* const image = shared + line / per_image * area;
+    const int r = line % per_image;
+    return axis == 0 ? Line<T>{image + r, stride} : Line<T>{image + r * stride, 1};
+  }
+  __device__ int64_t Number(int axis, int line) const {
+    const int per_image = axis == 0 ? images.width : images.height;
+    return NumberOf(axis, line / per_image, line % per_image);
+  }
+  // Of the line in column or row `r` of image `c`.
+  __device__ int64_t NumberOf(int axis, int c, int r) const {
+    const int64_t column = images.between * images.width * images.inner;
+    if (axis == 0) return sample * column + offset + int64_t(r) * images.inner + c;
+    const int64_t group = offset / (images.width * images.inner);
+    const int64_t channel = offset % (images.width * images.inner) + c;
+    return ((sample * images.height + r) * images.between + group) * images.inner + channel;
+  }
+
+  // visit(i, j, c, slot, at): pixel (i, j) of image c is at `slot` of the shared array and `at` of
+  // the sample. A thread always gets the same pixels.
+  template <typename Visit>
+  __device__ void ForPixels(const Visit& visit) const {
+    const int64_t row = images.between * images.width * images.inner;
+    const int threads = blockDim.x, width = images.width;
+    const int dc = threads % count, dj = threads / count % width, di = threads / count / width;
+    int c = int(threadIdx.x) % count, j = int(threadIdx.x) / count % width;
+    int i = int(threadIdx.x) / count / width;
+    while (i < images.height) {
+      visit(i, j, c, c * area + i * stride + j, offset + i * row + j * images.inner + c);
+      c += dc;
+      j += dj;
+      i += di;
+      if (c >= count) {
+        c -= count;
+        ++j;
+      }
+      if (j >= width) {
+        j -= width;
+        ++i;
+      }
+    }
+  }
+};
+
+// The weights along an axis.
+template <typename T>
+struct Weights {
+  WeightLayout layout;
+  const T* lam;
+
+  __device__ Line<const T> operator()(int64_t line) const { return layout.At(lam, line); }
+};
+
+// How pixel (i, j) goes on along an axis after a half sweep that gave `y`.
+template <typename T>
+__device__ int Code(const Tile& tile, const Weights<T>& weights, int axis, int i, int j, int c,
+                    const T* y) {
+  const int k = axis == 0 ? i : j, n = axis == 0 ? tile.images.height : tile.images.width;
+  const auto lam = [&] { return weights(tile.NumberOf(axis, c, axis == 0 ? j : i)); };
+  const bool edges = weights.layout.edge_stride != 0;
+  if (k == n - 1) return !edges && n > 1 && lam()[0] == T(0) ? kFree : kPlain;
+  const int code = CodeOf(y[0], y[axis == 0 ? tile.stride : 1]);
+  return edges && code == kTied && lam()[k] == T(0) ? kCut : code;
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kMaxThreads, kBlocks)
+    SweepImagesOnChip(const __grid_constant__ SweepImages images, const int per_tile,
+                      const __grid_constant__ Weights<T> along_height,
+                      const __grid_constant__ Weights<T> along_width, const T* __restrict__ x,
+                      T* __restrict__ y, uint8_t* __restrict__ bits) {
+  JAXTV_DYNAMIC_SHARED(T, z);
+  const Tile tile(images, per_tile);
+  T* const solved = z + tile.count * tile.area;
+  const int64_t pixels = images.Pixels(), base = tile.sample * pixels;
+  const int half_sweeps = 2 * images.num_sweeps, planes = int(CodePlanes(half_sweeps));
+  uint8_t* const codes = bits == nullptr ? nullptr : bits + base * planes;
+  unsigned bad = 0;
+  tile.ForPixels([&](int, int, int, int slot, int64_t at) { z[slot] = x[base + at]; });
+  __syncthreads();
+  for (int half = 0; half < half_sweeps; ++half) {
+    const int axis = (images.first_axis + half) % 2;
+    const Weights<T>& weights = axis == 0 ? along_height : along_width;
+    const int n = axis == 0 ? images.height : images.width;
+    for (int l = threadIdx.x; l < tile.LinesAlong(axis); l += blockDim.x) {
+      ProxLine(tile.Row<const T>(axis, l, z), weights(tile.Number(axis, l)), n,
+               tile.Row(axis, l, solved));
+    }
+    __syncthreads();
+    tile.ForPixels([&](int i, int j, int c, int slot, int64_t at) {
+      const T value = solved[slot];
+      if (half < half_sweeps - 1) {
+        z[slot] = x[base + at] - (z[slot] - value);
+      } else {
+        y[base + at] = value;
+        bad |= unsigned(value != value) << c;
+      }
+      if (codes == nullptr) return;
+      uint8_t* const code = codes + half / kCodesPerByte * pixels + at;
+      const int shift = CodeShift(half);
+      const int before = shift == 0 ? 0 : *code;
+      *code = uint8_t(before | Code(tile, weights, axis, i, j, c, solved + slot) << shift);
+    });
+    __syncthreads();
+  }
+  // A NaN spoils its image.
+  unsigned spoilt = 0;
+  for (int c = 0; c < tile.count; ++c) spoilt |= unsigned(__syncthreads_or(bad >> c & 1) != 0) << c;
+  if (spoilt == 0) return;
+  tile.ForPixels([&](int, int, int c, int, int64_t at) {
+    if ((spoilt >> c & 1) == 0) return;
+    y[base + at] = std::numeric_limits<T>::quiet_NaN();
+    for (int p = 0; codes != nullptr && p < planes; ++p) codes[p * pixels + at] = kAllBad;
+  });
+}
+
+// The cotangents of the weights along an axis.
+template <typename T>
+struct WeightCotangents {
+  T* data;
+  bool edges;
+  int64_t inner;
+
+  __device__ Line<T> At(int64_t line, int n) const {
+    return Lines{0, edges ? n - 1 : 1, inner}.At(data, line);
+  }
+};
+
+template <typename T>
+__device__ void ReverseHalf(const Tile& tile, int axis, int shift, bool first,
+                            const WeightCotangents<T>& lam_bar, const uint8_t* codes,
+                            const T* following, T* total) {
+  const int n = axis == 0 ? tile.images.height : tile.images.width;
+  for (int l = threadIdx.x; l < tile.LinesAlong(axis); l += blockDim.x) {
+    const Line<T> to = lam_bar.At(tile.Number(axis, l), n);
+    for (int k = 0; first && k < (lam_bar.edges ? n - 1 : 1); ++k) to[k] = T(0);
+    ReverseLine(tile.Row(axis, l, codes), shift, tile.Row(axis, l, following), n,
+                tile.Row(axis, l, total),
+                [&](int64_t k, T each) { to[lam_bar.edges ? k : 0] -= each; });
+  }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kMaxThreads, kBlocks)
+    ReverseImagesOnChip(const __grid_constant__ SweepImages images, const int per_tile,
+                        const __grid_constant__ WeightCotangents<T> along_height,
+                        const __grid_constant__ WeightCotangents<T> along_width,
+                        const T* __restrict__ y_bar, const uint8_t* __restrict__ bits,
+                        T* __restrict__ x_bar) {
+  JAXTV_DYNAMIC_SHARED(T, totals);  // of the axis that a sweep begins with, then of the other
+  const Tile tile(images, per_tile);
+  T* const second = totals + tile.count * tile.area;
+  uint8_t* const codes = reinterpret_cast<uint8_t*>(second + tile.count * tile.area);
+  const int64_t pixels = images.Pixels(), base = tile.sample * pixels;
+  const int half_sweeps = 2 * images.num_sweeps;
+  const uint8_t* const planes = bits + base * CodePlanes(half_sweeps);
+  // The cotangent of the result stands in for a total until the first half sweep has read it.
+  tile.ForPixels([&](int, int, int, int slot, int64_t at) {
+    totals[slot] = y_bar[base + at];
+    second[slot] = T(0);
+  });
+  for (int half = half_sweeps - 1; half >= 0; --half) {
+    const int axis = (images.first_axis + half) % 2;
+    const WeightCotangents<T>& lam_bar = axis == 0 ? along_height : along_width;
+    if (half == half_sweeps - 1 || half % kCodesPerByte == kCodesPerByte - 1) {
+      tile.ForPixels([&](int, int, int, int slot, int64_t at) {
+        codes[slot] = planes[half / kCodesPerByte * pixels + at];
+      });
+    }
+    __syncthreads();
+    ReverseHalf<T>(tile, axis, CodeShift(half), half >= half_sweeps - 2, lam_bar, codes,
+                   half % 2 == 1 ? totals : second, half % 2 == 1 ? second : totals);
+    __syncthreads();
+    if (half == half_sweeps - 1) {
+      tile.ForPixels([&](int, int, int, int slot, int64_t) { totals[slot] = T(0); });
+    }
+  }
+  tile.ForPixels([&](int, int, int, int slot, int64_t at) { x_bar[base + at] = totals[slot]; });
+}
+
+int64_t SharedLimit() {
+  int device = 0, bytes = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) !=
+          cudaSuccess) {
+    return kEveryDevice;
+  }
+  return bytes;
+}
+
+// Launches a kernel with as many images in a block as coalesce, if shared memory has them unasked.
+template <typename... Parameters, typename... Arguments>
+Status LaunchImages(const char* name, void (*kernel)(const SweepImages, const int, Parameters...),
+                    cudaStream_t stream, const SweepImages& images, int64_t sample_bytes,
+                    const Arguments&... arguments) {
+  const int64_t each = SharedBytes(images.height, images.width, sample_bytes);
+  int64_t tile = images.inner < kMaxTile ? images.inner : kMaxTile;
+  if (tile * each > kUnasked) tile = kUnasked / each;
+  if (tile < 1) tile = 1;
+  if (tile * each > kUnasked) {  // sets a property of the kernel: nothing is put on the stream
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(each));
+    if (error != cudaSuccess) return {error, name};
+  }
+  const int64_t lines = tile * (images.height > images.width ? images.height : images.width);
+  const int threads = lines < kMaxThreads ? int(CeilDiv(lines, 32) * 32) : kMaxThreads;
+  const int64_t blocks = images.outer * images.between * CeilDiv(images.inner, tile);
+  const Grid grid{blocks, threads, size_t(tile * each), stream};
+  return Launch(name, kernel, grid, images, int(tile), arguments...);
+}
+
+}  // namespace
+
+bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes) {
+  return SharedBytes(height, width, sample_bytes) <= SharedLimit();
+}
+
+template <typename T>
+Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout (&weights)[2],
+              const T* x, const T* const (&lam)[2], T* y, uint8_t* bits) {
+  return LaunchImages("SweepImagesOnChip", SweepImagesOnChip<T>, stream, images, sizeof(T),
+                      Weights<T>{weights[0], lam[0]}, Weights<T>{weights[1], lam[1]}, x, y, bits);
+}
+
+template <typename T>
+Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool (&edges)[2],
+                     const T* y_bar, const uint8_t* bits, T* x_bar, T* const (&lam_bar)[2]) {
+  const auto along = [&](int axis) {
+    return WeightCotangents<T>{lam_bar[axis], edges[axis], images.Along(axis).inner};
+  };
+  return LaunchImages("ReverseImagesOnChip", ReverseImagesOnChip<T>, stream, images, sizeof(T),
+                      along(0), along(1), y_bar, bits, x_bar);
+}
+
+#define JAXTV_INSTANTIATE(T)                                                                   \
+  template Status Sweeps(cudaStream_t, const SweepImages&, const WeightLayout(&)[2], const T*, \
+                         const T* const(&)[2], T*, uint8_t*);                                  \
+  template Status SweepsReverse(cudaStream_t, const SweepImages&, const bool (&)[2], const T*, \
+                                const uint8_t*, T*, T* const(&)[2]);
+JAXTV_INSTANTIATE(float)
+JAXTV_INSTANTIATE(double)
+#undef JAXTV_INSTANTIATE
+
+}  // namespace jaxtv::cuda

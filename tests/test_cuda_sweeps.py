@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Do the CUDA kernels of K sweeps give what the CPU gives, without races, on an emulator?"""
+
+import cuda_emulation
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import bits, signal
+from test_cuda import SCHEDULES, Emulated
+from test_sweeps import weights
+
+from jaxtv import _sweeps
+
+# Rows before columns and the reverse, images and tiles of them that are full or not, a batch axis
+# between, lines of one and of more threads than a block has, more shared memory than comes unasked.
+CASES = {
+    "channels first": ((3, 9, 14), (2, 1)),
+    "channels last": ((2, 7, 6, 11), (2, 1)),
+    "turned": ((5, 2, 9, 2), (0, 2)),
+    "one row": ((2, 1, 6), (2, 1)),
+    "wide": ((1, 3, 300), (1, 2)),
+    "large": ((1, 90, 88), (2, 1)),
+}
+NUM_SWEEPS = 3
+
+
+class EmulatedSweeps(Emulated):
+    def forward(self, x, lams, axes, keep_bits=True):
+        first = min(axes)
+        codes = jax.ShapeDtypeStruct((*x.shape[:first], 2, *x.shape[first:]), "uint8")
+        results = (jax.ShapeDtypeStruct(x.shape, x.dtype), *((codes,) * keep_bits))
+        params = {"num_sweeps": np.int64(NUM_SWEEPS), "keep_bits": keep_bits}
+        return self.call("jaxtv_sweeps", results, x, *lams, axes=np.array(axes), **params)
+
+    def reverse(self, y_bar, codes, axes, edges):
+        results = [jax.ShapeDtypeStruct(y_bar.shape, y_bar.dtype)]
+        for axis, each in zip(axes, edges, strict=True):
+            shape = list(y_bar.shape)
+            shape[axis] = shape[axis] - 1 if each else 1
+            results.append(jax.ShapeDtypeStruct(shape, y_bar.dtype))
+        params = {"num_sweeps": np.int64(NUM_SWEEPS), "edges": np.array(edges)}
+        return self.call(
+            "jaxtv_sweeps_reverse", results, y_bar, codes, axes=np.array(axes), **params
+        )
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return EmulatedSweeps(cuda_emulation.build_module("fast"))
+
+
+@pytest.fixture(scope="module")
+def check():
+    return EmulatedSweeps(cuda_emulation.build_module("check"))
+
+
+def operands(case, kind, dtype):
+    shape, axes = CASES[case]
+    rng = np.random.default_rng(2)
+    x, y_bar = (jnp.array(signal("noise", shape, seed), dtype) for seed in (0, 1))
+    lams = [
+        (w * (rng.random(w.shape) < 0.8).astype(float)).astype(dtype)
+        for w in weights(kind, shape, axes, rng)
+    ]
+    edges = tuple(int(w.shape[a] > 1 and x.shape[a] > 2) for w, a in zip(lams, axes, strict=True))
+    return x, lams, y_bar, axes, edges
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["scalar", "per line", "per edge"])
+def test_cuda_and_cpu_agree(fast, kind, dtype):
+    for case in CASES:
+        x, lams, y_bar, axes, edges = operands(case, kind, dtype)
+        y, codes = fast.forward(x, lams, axes)
+        want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
+        assert bits(y) == bits(want) and bits(codes) == bits(want_codes), case
+        (y_alone,) = fast.forward(x, lams, axes, keep_bits=False)
+        assert bits(y_alone) == bits(y)
+        got = fast.reverse(y_bar, codes, axes, edges)
+        params = {"axes": axes, "num_sweeps": NUM_SWEEPS, "edges": edges}
+        want = _sweeps._reverse_p.bind(y_bar, codes, **params)
+        assert bits(got[0]) == bits(want[0]), case
+        for a, b in zip(got[1:], want[1:], strict=True):
+            atol = 20 * float(jnp.finfo(dtype).eps) * max(x.shape)
+            np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=case)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bad_image_spoils_no_other(fast, dtype):
+    x, lams, y_bar, axes, edges = operands("channels last", "scalar", dtype)
+    x = x.at[1, 2, 3, 9].set(jnp.nan)
+    y, codes = fast.forward(x, lams, axes)
+    want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
+    assert bits(y) == bits(want) and bits(codes) == bits(want_codes)
+    x_bar, *lam_bars = fast.reverse(y_bar, codes, axes, edges)
+    params = {"axes": axes, "num_sweeps": NUM_SWEEPS, "edges": edges}
+    want, *want_lam_bars = _sweeps._reverse_p.bind(y_bar, codes, **params)
+    np.testing.assert_array_equal(x_bar, want)
+    for a, b in zip(lam_bars, want_lam_bars, strict=True):
+        np.testing.assert_array_equal(jnp.isnan(a), jnp.isnan(b))
+
+
+def test_no_schedule_of_threads_changes_a_bit_or_races(check):
+    for case in ("channels last", "turned"):
+        x, lams, y_bar, axes, edges = operands(case, "per edge", "float32")
+        answers = set()
+        for order, seed in SCHEDULES:
+            check.library.set_order(order, seed)
+            y, codes = check.forward(x, lams, axes)
+            answers.add((bits(y), *map(bits, check.reverse(y_bar, codes, axes, edges))))
+            assert not check.library.report
+        assert len(answers) == 1
+    check.library.set_order("forward")
+
+
+def test_an_image_that_does_not_fit_is_refused_with_the_remedy(fast):
+    x = jnp.zeros((200, 200))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="compile the program on this device"):
+        fast.forward(x, [jnp.ones((1, 1))] * 2, (1, 0))[0].block_until_ready()
