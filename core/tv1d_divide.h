@@ -80,7 +80,7 @@ template <typename T>
 JAXTV_HD double Level(Line<const T> x, const Segment<T>& s) {
   const double pull = double(s.right.pull()) - double(s.left.pull());
   const int64_t count = s.last - s.first + 1;
-  const double sum = RunSum<T>({&x[s.last], -x.stride}, 0, count - 1);
+  const double sum = RunSum(Line<const T>{&x[s.last], -x.stride}, 0, count - 1);
   return double(x[s.last]) + (sum + pull) * Reciprocal<T>(count);
 }
 

@@ -113,7 +113,7 @@ class _Runs:
         return (self._codes == _UP).astype(dtype) - (self._codes == _DOWN).astype(dtype)
 
     def mean(self, v: Array) -> tuple[Array, Array]:
-        """P v, as the derivative in x and as that in lam needs it: see `_lines.jacobian`."""
+        """P v, as the derivative in x and as that in lam needs it: see `_lines.pull_back`."""
         starts = jnp.concatenate([jnp.ones_like(self._last, bool), self._codes != 0], self._axis)
         odd = (jnp.cumsum(starts, axis=self._axis) % 2).astype(v.dtype)  # tells a run from the next
         level = jnp.where(self._last == _BAD, jnp.nan, odd)
