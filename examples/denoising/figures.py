@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""The counterpart of Fig. 8: a noisy image on its way through DnCNN-TV."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from examples.common import restoration
+from examples.common.quality import psnr
+from examples.denoising import data
+from examples.denoising.models import DnCNN
+
+SHOWN, DETAIL = 2, 96  # images of the first test set; height and width of what is enlarged
+
+
+def stages(model: DnCNN, state: restoration.State, images: data.Images, sigma: float) -> Figure:
+    """Rows of images: noisy, after the input TV layer, residual block, output, clean."""
+    tests = next(iter(images.tests.values()))
+    rows = []
+    for k in range(0, len(tests), max(1, len(tests) // SHOWN))[:SHOWN]:
+        noisy = data.noisy(tests[k], sigma, k)
+        found = restoration.apply(model, state, noisy, method=DnCNN.stages)
+        rows.append({"noisy": noisy, **found._asdict(), "clean": tests[k]})
+    figure, panels = plt.subplots(
+        len(rows), len(rows[0]), figsize=(12, 2.75 * len(rows)), squeeze=False, layout="constrained"
+    )
+    for row, line in zip(rows, panels, strict=True):
+        for (name, image), panel in zip(row.items(), line, strict=True):
+            quality = "" if name == "clean" else f", {psnr(image, row['clean']):.2f} dB"
+            panel.imshow(np.clip(_detail(image), 0, 1), interpolation="nearest")
+            panel.set_title(name.replace("_", " ") + quality, fontsize=9)
+            panel.set(xticks=[], yticks=[])
+    return figure
+
+
+def _detail(image: np.ndarray) -> np.ndarray:
+    top, left = ((size - min(size, DETAIL)) // 2 for size in image.shape[:2])
+    return image[top : top + DETAIL, left : left + DETAIL]
