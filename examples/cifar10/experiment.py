@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The whole experiment: every model with every seed, evaluation, tables, figures."""
 
-import dataclasses
-import json
 import pathlib
 from typing import Any, NamedTuple
 
@@ -11,7 +9,7 @@ import numpy as np
 from examples.cifar10 import data, evaluate, figures, textures
 from examples.cifar10.models import MODELS, AllConvNet
 from examples.cifar10.train import Settings, State, train
-from examples.common import tables
+from examples.common import runs, tables
 from examples.common.checkpoints import History
 from examples.common.figures import save
 
@@ -65,21 +63,8 @@ def run(plan: Plan, settings: Settings, out: pathlib.Path) -> str:
 
 def prepare(plan: Plan, settings: Settings, out: pathlib.Path) -> data.Dataset:
     """Reads the images; refuses an `out` that holds a run with another plan or settings."""
-    given = {key: str(value) for key, value in plan._asdict().items() if key != "seeds"}
-    given |= {key: str(value) for key, value in dataclasses.asdict(settings).items()}
-    path = out / "settings.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        changed = [f"{k} {found.get(k)}, now {v}" for k, v in given.items() if found.get(k) != v]
-        if changed:
-            raise ValueError(
-                f"{out} holds a run with other settings ({'; '.join(changed)}): "
-                "give another --out, or remove it."
-            )
-    dataset = data.load(plan.source, plan.train_images)
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(given, indent=2) + "\n")
-    return dataset
+    runs.same_settings(out, plan, settings)
+    return data.load(plan.source, plan.train_images)
 
 
 def train_all(
