@@ -30,8 +30,8 @@
 # | TV-Sharp | $2 x - \operatorname{prox}(x, \lambda)$ |
 #
 # As it stands, the notebook takes about a minute on a laptop: small networks, synthetic pictures.
-# What it prints then shows how things work, not which network is better. The
-# [results of a real run](README.md) come from the same code.
+# What it prints then shows how things work, not which network is better. The same code runs the
+# whole experiment, see [README.md](README.md).
 
 # %%
 import os
@@ -197,4 +197,4 @@ print(f"largest difference of a logit: {difference:.1e}")
 # - `python -m examples.cifar10 --data download` is the whole experiment, with three seeds; give
 #   `--published` the folder of CIFAR-10-C's `.npy` files to test on these.
 # - `python -m examples.cifar10.cost` measures what the TV layers cost.
-# - [Results, and what we read in them](README.md).
+# - [README.md](README.md) says what is as in the paper, and what is not.
