@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Do images reach the CIFAR-10 example as they are in the files, and augmented as they should?"""
 
+import hashlib
 import io
 import os
 import pickle
@@ -62,6 +63,17 @@ def test_official_files(tmp_path):
     (folder / "test_batch").write_bytes(pickle.dumps({b"data": Harm()}))
     with pytest.raises(pickle.UnpicklingError, match="does not belong"):
         data.read_folder(folder)
+
+
+def test_download_is_checked(tmp_path, monkeypatch):
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    archive.write_bytes(b"not what was published")
+    monkeypatch.setattr(data, "URL", archive.as_uri())
+    with pytest.raises(ValueError, match="delete it and try again"):
+        data.download(tmp_path / "downloads")
+    monkeypatch.setattr(data, "MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+    archive.unlink()  # it is there already
+    assert data.download(tmp_path / "downloads").read_bytes() == b"not what was published"
 
 
 def test_npz_of_jpeg_images(tmp_path):
