@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "core/sweeps.h"
-#include "cpu/sum.h"
 #include "cpu/sweep_blocks.h"
 #include "cpu/tv1d_lines.h"
 
@@ -80,23 +79,25 @@ void ForEdges(const Lines& lines, const F& f) {
   for (int64_t o = 0; o < lines.outer; ++o) f(o * lines.length * inner, o * count, count);
 }
 
-// The codes of the half sweep that gave y.
+// The codes of the half sweep that gave y. First as if all lines of the block were one.
 template <typename T>
 void WriteCodes(const Lines& lines, const BlockWeights<T>& weights, const T* y, uint8_t* codes) {
-  const int64_t inner = lines.inner;
-  ForEdges(lines, [&](int64_t j, int64_t m, int64_t count) {
-    const T *here = y + j, *next = here + inner;
-    uint8_t* to = codes + j;
-    for (int64_t i = 0; i < count; ++i) to[i] = CodeOf(here[i], next[i]);
+  const int64_t inner = lines.inner, compared = (lines.count() * lines.length) - inner;
+  for (int64_t i = 0; i < compared; ++i) codes[i] = CodeOf(y[i], y[i + inner]);
+  const bool varied = weights.layout().rank != 0, shared = !weights.edges() && lines.length > 1;
+  const T* const w = weights.data();
+  const uint8_t same = shared && !varied && *w == T(0) ? kFree : kPlain;
+  ForEdges(lines, [&, inner](int64_t j, int64_t m, int64_t count) {
+    uint8_t* const to = codes + j;
     if (weights.edges()) {
-      const T* w = weights.data() + m;
-      for (int64_t i = 0; i < count; ++i) to[i] |= (to[i] == kTied) & (w[i] == T(0)) ? kCut : kTied;
+      for (int64_t i = 0; i < count; ++i) {
+        if (to[i] == kTied && w[m + i] == T(0)) to[i] = kCut;
+      }
     }
+    std::fill(to + count, to + count + inner, same);
+    if (!shared || !varied) return;
     for (int64_t i = 0; i < inner; ++i) {
-      const int64_t line = j / lines.length + i;
-      const bool free = !weights.edges() && lines.length > 1 &&
-                        *weights.layout().At(weights.data(), line).data == T(0);
-      to[count + i] = free ? kFree : kPlain;
+      if (w[j / lines.length + i] == T(0)) to[count + i] = kFree;
     }
   });
 }

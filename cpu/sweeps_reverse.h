@@ -65,7 +65,7 @@ class GroupReverser {
     if (operands_.edges[axis]) {
       AddPerEdge(axis, block, codes.data(), mean);
     } else {
-      AddPerLine(lines, codes.data(), mean, lam_bars_[axis] + block.first_line);
+      AddPerLine(lines, codes.data(), mean, level, lam_bars_[axis] + block.first_line);
     }
     // In x, the derivative of a line without weight is the identity.
     ForMarked(lines, codes.data(), kFree, [=](int64_t j) { mean[j] = v[j]; });
@@ -118,21 +118,36 @@ class GroupReverser {
     });
   }
 
-  static void AddPerLine(const Lines& lines, const uint8_t* codes, const T* mean, T* lam_bar) {
-    const int64_t inner = lines.inner;
-    ForEdges(lines, [&](int64_t j, int64_t, int64_t count) {
-      T* to = lam_bar + j / lines.length;
-      if (inner == 1) {
-        LaneSum sum;
-        ForLanes(count,
-                 [&](int64_t i, int lane) { sum.Add(lane, double(Each(codes, mean, j + i, 1))); });
-        *to -= T(sum.Total());
-        return;
+  // `room`: for as many numbers as there are samples.
+  static void AddPerLine(const Lines& lines, const uint8_t* codes, const T* mean, T* room,
+                         T* lam_bar) {
+    const int64_t inner = lines.inner, n = lines.length;
+    if (inner == 1) {  // as if all lines were one; then a line's own edges
+      for (int64_t j = 0; j < lines.outer * n - 1; ++j) room[j] = Each(codes, mean, j, 1);
+      for (int64_t line = 0; line < lines.outer; ++line) {
+        room[line * n + n - 1] = T(0);
+        lam_bar[line] -= Sum(room + line * n, n);
       }
+      return;
+    }
+    ForEdges(lines, [&](int64_t j, int64_t, int64_t count) {
+      T* to = lam_bar + j / n;
       for (int64_t i = 0; i < count; i += inner) {
         for (int64_t c = 0; c < inner; ++c) to[c] -= Each(codes, mean, j + i + c, inner);
       }
     });
+  }
+
+  // In an order that is fixed, and that compilers turn into vector code.
+  static T Sum(const T* values, int64_t count) {
+    constexpr int kWays = 8;
+    T sum[kWays] = {};
+    int64_t k = 0;
+    for (; k + kWays <= count; k += kWays) {
+      for (int w = 0; w < kWays; ++w) sum[w] += values[k + w];
+    }
+    for (; k < count; ++k) sum[0] += values[k];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
   }
 
   // s * (D mean) of one edge.
