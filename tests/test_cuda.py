@@ -72,8 +72,8 @@ class Emulated:
     def sweeps(self, x):
         """Two sweeps over images [outer, height, width], of which one is bad, and their reverse."""
         x = jnp.concatenate([x, x.at[0, 0, 0].set(jnp.nan)])
-        lam, params = jnp.ones((1, 1, 1), x.dtype), {"num_sweeps": np.int64(2)}
-        params["axes"] = np.array([2, 1])
+        lam = jnp.ones((1, 1, 1), x.dtype)
+        params = {"num_sweeps": np.int64(2), "axes": np.array([2, 1])}
         like, codes = (jax.ShapeDtypeStruct(x.shape, t) for t in (x.dtype, "uint8"))
         codes = codes.update(shape=(len(x), 1, *x.shape[1:]))
         sweeps, reverse = (self.names[f"jaxtv_sweeps{suffix}"] for suffix in ("", "_reverse"))

@@ -176,6 +176,7 @@ def test_memory_of_forward_and_backward():
         return y, pull(y_bar)[0]
 
     memory = jax.jit(value_and_pull).lower(x, x).compile().memory_analysis()
+    assert memory is not None
     arrays = memory.argument_size_in_bytes + memory.output_size_in_bytes
     assert arrays // x.size == 16
     assert memory.temp_size_in_bytes / x.size < 2.5
