@@ -16,9 +16,11 @@ KERNELS = [
     "cpu/tv1d_lines.cc",
     "cpu/tv1d_lanes.cc",
 ]
+LANES = ["-DJAXTV_ISA=portable", "tests/cpp/lanes.cc", "cpu/tv1d_lanes.cc"]
 PROGRAMS = {
     "lines": ("address,undefined", ["tests/cpp/sanitize.cc"]),
     "threads": ("thread", ["tests/cpp/sanitize.cc"]),
+    "lanes": ("address,undefined", LANES),
     "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
 }
 

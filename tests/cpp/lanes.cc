@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Runs the lock-step kernels of one instruction set, JAXTV_ISA, on adverse lines, short and long,
+// and compares with scalar code bit by bit; built with sanitizers by tests/test_sanitizers.py.
+// Every array is its own exact allocation, so that any step beyond it shows.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "core/tv1d.h"
+#include "cpu/tv1d_lanes.h"
+#include "cpu/tv1d_long.h"
+
+namespace {
+
+class Pool {
+ public:
+  ~Pool() {
+    for (std::thread& t : running_) t.join();
+  }
+  int64_t num_threads() const { return 3; }
+  void Schedule(std::function<void()>&& task) { running_.emplace_back(std::move(task)); }
+
+ private:
+  std::vector<std::thread> running_;
+};
+
+// Noise, a walk, a ramp (over budget), plateaus, huge values, a constant; line 7 is NaN.
+template <typename T>
+std::vector<T> Signal(int64_t line, int64_t n, std::mt19937& random) {
+  std::normal_distribution<double> normal;
+  std::vector<T> x(n);
+  double walk = 0;
+  for (int64_t k = 0; k < n; ++k) {
+    walk += normal(random);
+    const double values[] = {
+        normal(random),        walk, double(k) / double(n), double(k / 9 % 3), std::sin(k / 50.0),
+        1e30 * normal(random), 1.0,  normal(random)};
+    x[k] = T(values[line % 8]);
+  }
+  if (line % 8 == 7) x[n / 2] = std::numeric_limits<T>::quiet_NaN();
+  return x;
+}
+
+template <typename T>
+bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
+  return std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <typename T>
+int CheckBatch(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, bool per_edge, T lam) {
+  std::mt19937 random(1);
+  std::vector<std::vector<T>> xs, ws, ys;
+  for (int64_t l = 0; l < count; ++l) {
+    xs.push_back(Signal<T>(l, n, random));
+    ws.push_back(per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(0)});
+    for (T& w : ws.back()) w = lam * (per_edge ? std::abs(w) : T(l % 5));
+    ys.emplace_back(n);
+  }
+  std::vector<const T*> x, w;
+  std::vector<T*> y;
+  for (int64_t l = 0; l < count; ++l) {
+    x.push_back(xs[l].data());
+    w.push_back(ws[l].data());
+    y.push_back(ys[l].data());
+  }
+  const std::unique_ptr<bool[]> solved(new bool[size_t(count)]);
+  const jaxtv::Memory scratch = jaxtv::AllocateVectors(lanes.scratch(count, n, per_edge));
+  lanes.prox({count, n, 1, per_edge, x.data(), w.data(), y.data()}, scratch.get(), solved.get());
+  int wrong = 0;
+  for (int64_t l = 0; l < count; ++l) {
+    std::vector<T> want(n);
+    jaxtv::ProxLine<T>({x[l], 1}, {w[l], per_edge}, n, {want.data(), 1});
+    wrong += solved[l] && !SameBits(ys[l], want);
+    wrong += solved[l] && l % 8 == 7;
+  }
+  return wrong;
+}
+
+template <typename T>
+int CheckLong(const jaxtv::LaneKernels<T>& lanes, int64_t kind, int64_t n, bool per_edge, T lam) {
+  std::mt19937 random(2);
+  const std::vector<T> x = Signal<T>(kind, n, random);
+  std::vector<T> w = per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(1)};
+  for (T& v : w) v = lam * std::abs(v);
+  std::vector<T> y(n), alone(n);
+  Pool pool;
+  jaxtv::ThisThread thread;
+  const jaxtv::LaneKernels<T>* none = nullptr;
+  jaxtv::ProxLongLine<Pool, T>(pool, &lanes, x.data(), {w.data(), per_edge}, n, y.data());
+  jaxtv::ProxLongLine<jaxtv::ThisThread, T>(thread, none, x.data(), {w.data(), per_edge}, n,
+                                            alone.data());
+  return !SameBits(y, alone);
+}
+
+template <typename T>
+int Check(const jaxtv::LaneKernels<T>& lanes) {
+  int wrong = 0;
+  for (bool per_edge : {false, true}) {
+    for (int64_t n : {2, 3, 16, 65, 400}) {
+      for (int64_t count : {1, 5, 37}) {
+        for (double lam : {0.3, 20.0}) wrong += CheckBatch<T>(lanes, count, n, per_edge, T(lam));
+      }
+    }
+    for (int64_t kind : {0, 1, 2, 4}) {
+      for (double lam : {1.0, 30.0}) wrong += CheckLong<T>(lanes, kind, 40000, per_edge, T(lam));
+    }
+  }
+  return wrong;
+}
+
+}  // namespace
+
+int main() {
+  const jaxtv::LaneSet& set = jaxtv::JAXTV_ISA::Kernels();
+  const int wrong = Check(set.f32) + Check(set.f64);
+  std::printf("%d wrong\n", wrong);
+  return wrong != 0;
+}
