@@ -138,7 +138,7 @@ def test_a_bad_image_is_nan_and_no_other_changes(spoil):
 
 @pytest.mark.parametrize("case", ["channels first", "channels last", "volume"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_reference_gives_the_same_bits(case, dtype):
+def test_plain_jax_gives_the_same_bits(case, dtype):
     """What platforms without a kernel compute, and the codes that the derivative reads."""
     shape, axes = CASES[case]
     rng = np.random.default_rng(1)
