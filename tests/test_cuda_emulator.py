@@ -116,7 +116,17 @@ def reverse_groups(library, draw):
     return launch(library, "SampleReverseGroups", 640, x=(x, "inout")), x, want
 
 
-KERNELS = [saxpy, row_mean, total, transpose, scan, reverse_groups]
+def follow_chains(library, draw):
+    del draw  # chains of 30 samples
+    following = np.maximum(
+        np.arange(300, dtype="int32") - 1, np.arange(300, dtype="int32") // 30 * 30
+    )
+    want = np.arange(300, dtype="int32") // 30 * 30
+    status = launch(library, "SampleFollowChains", 300, next=(following, "inout"))
+    return status, following, want
+
+
+KERNELS = [saxpy, row_mean, total, transpose, scan, reverse_groups, follow_chains]
 
 
 def integers(shape):
@@ -176,6 +186,7 @@ MESSAGES = {
     "ExitBeforeBarrier": r"divergent barrier: 56 threads .* exited while 72 wait",
     "UnprotectedSum": r"race: .* of y .*, not ordered after the write",
     "SpinOnFlag": r"race: .* of shared array '.*flag'",
+    "PlainLoadOfAtomic": r"race: .* of y .*, not ordered after the (atomic write|read)",
     "WaitForBlock": r"livelock: .* spins without end",
 }
 # Found without instrumentation, since threads wait for each other wrongly.

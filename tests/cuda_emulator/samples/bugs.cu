@@ -2,6 +2,8 @@
 //
 // Planted bugs: each kernel is wrong in one way that the emulator must report. All take 256 floats
 // in and 256 floats out, and run in two blocks of 128 threads.
+#include <cuda/atomic>
+
 #include "launch.h"
 
 namespace {
@@ -147,6 +149,13 @@ __global__ void SpinOnFlag(const float* x, float* y) {
   y[Index()] = x[Index()];
 }
 
+// A plain load of what another block stores atomically.
+__global__ void PlainLoadOfAtomic(const float* x, float* y) {
+  using Shared = cuda::atomic_ref<float, cuda::thread_scope_device>;
+  Shared(y[Index()]).store(x[Index()], cuda::memory_order_relaxed);
+  if (blockIdx.x == 1) Shared(y[Index()]).store(y[threadIdx.x], cuda::memory_order_relaxed);
+}
+
 // Waits for another block, which need not be running.
 __global__ void WaitForBlock(const float* x, float* y, int* flags) {
   if (threadIdx.x == 0) {
@@ -187,6 +196,7 @@ JAXTV_BUG(UnevenLoop)
 JAXTV_BUG(ExitBeforeBarrier)
 JAXTV_BUG(UnprotectedSum)
 JAXTV_BUG(SpinOnFlag)
+JAXTV_BUG(PlainLoadOfAtomic)
 
 extern "C" int BugWaitForBlock(const float* x, float* y, int* flags) {
   const cudaLaunchConfig_t config = MakeConfig(2, kBlock);

@@ -2,6 +2,8 @@
 //
 // Correct kernels, one for each way in which threads cooperate. They prove that the emulator
 // computes what CUDA would and that its checker accuses nobody wrongly.
+#include <cuda/atomic>
+
 #include "launch.h"
 
 namespace {
@@ -133,6 +135,21 @@ __global__ void __launch_bounds__(kBlock) ReverseGroups(int n, int* x) {
   __syncthreads();
 }
 
+// The end of the chain that starts at each sample, by relaxed loads and stores: threads of all
+// blocks shorten the way for each other.
+__global__ void __launch_bounds__(kBlock) FollowChains(int n, int* next) {
+  using Shared = cuda::atomic_ref<int, cuda::thread_scope_device>;
+  const int i = blockIdx.x * kBlock + threadIdx.x;
+  if (i >= n) return;
+  int at = Shared(next[i]).load(cuda::memory_order_relaxed);
+  for (;;) {
+    const int after = Shared(next[at]).load(cuda::memory_order_relaxed);
+    if (after == at) break;
+    at = after;
+  }
+  Shared(next[i]).store(at, cuda::memory_order_relaxed);
+}
+
 }  // namespace
 
 extern "C" int SampleSaxpy(int n, float a, const float* x, float* y) {
@@ -169,4 +186,9 @@ extern "C" int SampleScan(int rows, int n, const double* x, double* y) {
 extern "C" int SampleReverseGroups(int n, int* x) {
   const cudaLaunchConfig_t config = MakeConfig(2, kBlock, kBlock * sizeof(int));
   return cudaLaunchKernelEx(&config, ReverseGroups, n, x);
+}
+
+extern "C" int SampleFollowChains(int n, int* next) {
+  const cudaLaunchConfig_t config = MakeConfig((n + kBlock - 1) / kBlock, kBlock);
+  return cudaLaunchKernelEx(&config, FollowChains, n, next);
 }

@@ -83,10 +83,13 @@ void Checker::OnFence(Fence scope) {
   order_.OnFence(machine.RankOf(*machine.current), scope);
 }
 
-void Checker::OnAtomic(const void* address, size_t bytes, Site site) {
+void Checker::OnAtomic(const void* address, size_t bytes, Site site, Atomic kind) {
   const Machine& machine = TheMachine();
-  OnAccess(static_cast<const char*>(address), bytes, AccessKind::kAtomic, InternSite(site));
-  order_.OnAtomic(machine.RankOf(*machine.current), address);
+  const AccessKind access = kind == Atomic::kLoad    ? AccessKind::kAtomicRead
+                            : kind == Atomic::kStore ? AccessKind::kAtomicWrite
+                                                     : AccessKind::kAtomic;
+  OnAccess(static_cast<const char*>(address), bytes, access, InternSite(site));
+  if (kind == Atomic::kUpdate) order_.OnAtomic(machine.RankOf(*machine.current), address);
 }
 
 bool Checker::OnHostWrite(const void* data, size_t bytes) {
@@ -136,11 +139,10 @@ void Checker::OnAccess(const char* address, size_t bytes, AccessKind kind, Code 
     return;
   }
   const size_t offset = address - region->base;
-  if (offset + bytes > region->bytes ||
-      (kind != AccessKind::kRead && region->kind == RegionKind::kInput)) {
+  if (offset + bytes > region->bytes || (Writes(kind) && region->kind == RegionKind::kInput)) {
     RefuseAccess(address, bytes, kind, code, region);
   }
-  if (kind != AccessKind::kAtomic) MaybePreempt();
+  if (!IsAtomic(kind)) MaybePreempt();
   for (size_t at = offset; at < offset + bytes;) {
     const size_t end = std::min(at / 4 * 4 + 4, offset + bytes);
     const unsigned mask = ((1u << (end - at)) - 1) << (at % 4);
@@ -169,18 +171,18 @@ void Checker::CheckCell(Region& region, size_t index, uint8_t bytes, AccessKind 
   now.launch = launch_;
   now.code = code;
   now.bytes = bytes;
-  now.atomic = kind == AccessKind::kAtomic;
+  now.atomic = IsAtomic(kind);
   order_.Stamp(machine.RankOf(*machine.current), now);
 
   const bool starts_uninitialised = shared || region.kind == RegionKind::kOutput;
-  if (kind != AccessKind::kWrite && starts_uninitialised && !may_have_padding &&
+  if (Reads(kind) && starts_uninitialised && !may_have_padding &&
       (bytes & ~cell.initialised) != 0) {
     Report("uninitialised read", region, index * 4, kind, size, now, Access{}, false);
   }
   if (Races(cell.writer, now, shared)) {
     Report("race", region, index * 4, kind, size, now, cell.writer, true);
   }
-  if (kind != AccessKind::kRead) {
+  if (Writes(kind)) {
     for (const Access& reader : cell.readers) {
       if (Races(reader, now, shared)) {
         Report("race", region, index * 4, kind, size, now, reader, false);
@@ -188,7 +190,7 @@ void Checker::CheckCell(Region& region, size_t index, uint8_t bytes, AccessKind 
     }
     cell.initialised |= bytes;
   }
-  Remember(cell, now, kind != AccessKind::kRead);
+  Remember(cell, now, Writes(kind));
 }
 
 void Checker::Remember(Cell& cell, const Access& now, bool is_write) {

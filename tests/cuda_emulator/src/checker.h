@@ -19,7 +19,17 @@
 
 namespace jaxtv::emulator {
 
-enum class AccessKind { kRead, kWrite, kAtomic };
+enum class AccessKind { kRead, kWrite, kAtomic, kAtomicRead, kAtomicWrite };
+
+inline bool IsAtomic(AccessKind kind) {
+  return kind != AccessKind::kRead && kind != AccessKind::kWrite;
+}
+inline bool Reads(AccessKind kind) {
+  return kind != AccessKind::kWrite && kind != AccessKind::kAtomicWrite;
+}
+inline bool Writes(AccessKind kind) {
+  return kind != AccessKind::kRead && kind != AccessKind::kAtomicRead;
+}
 
 class Checker {
  public:
@@ -36,7 +46,7 @@ class Checker {
   void OnBlockBarrier() { order_.OnBlockBarrier(); }
   void OnSyncWarp(int warp, unsigned mask) { order_.OnSyncWarp(warp, mask); }
   void OnFence(Fence scope);
-  void OnAtomic(const void* address, size_t bytes, Site site);
+  void OnAtomic(const void* address, size_t bytes, Site site, Atomic kind);
   // `may_have_padding`: copies of structs read bytes that nobody ever writes.
   void OnAccess(const char* address, size_t bytes, AccessKind kind, Code code,
                 bool may_have_padding = false);

@@ -19,6 +19,10 @@ const char* Verb(AccessKind kind) {
       return "read";
     case AccessKind::kWrite:
       return "write";
+    case AccessKind::kAtomicRead:
+      return "atomic load";
+    case AccessKind::kAtomicWrite:
+      return "atomic store";
     default:
       return "atomic update";
   }
@@ -38,7 +42,7 @@ void Checker::RefuseAccess(const char* address, size_t bytes, AccessKind kind, C
                            const Region* region) {
   Machine& machine = TheMachine();
   std::string what;
-  if (region != nullptr && region->kind == RegionKind::kInput && kind != AccessKind::kRead) {
+  if (region != nullptr && region->kind == RegionKind::kInput && Writes(kind)) {
     what = "write to input: " + std::string(Verb(kind)) + " of " + std::to_string(bytes) +
            " bytes at offset " + std::to_string(address - region->base) + " of " + region->name;
   } else {

@@ -157,8 +157,8 @@ void MemoryFence(Fence scope, Site) {
   if (Checker::enabled()) TheChecker().OnFence(scope);
 }
 
-void BeforeAtomic(void* address, size_t bytes, Site site) {
-  if (Checker::enabled()) TheChecker().OnAtomic(address, bytes, site);
+void BeforeAtomic(void* address, size_t bytes, Site site, Atomic kind) {
+  if (Checker::enabled()) TheChecker().OnAtomic(address, bytes, site, kind);
 }
 
 void AfterAtomic() { Yield(); }

@@ -38,13 +38,14 @@ enum class WarpOp {
 };
 enum class Shuffle { kIndex, kUp, kDown, kXor };
 enum class Fence { kBlock, kDevice };
+enum class Atomic { kLoad, kStore, kUpdate };
 
 int BlockBarrier(Barrier kind, int predicate, Site site);
 uint64_t WarpCollective(WarpOp op, unsigned mask, uint64_t operand, Site site);
 uint64_t WarpShuffle(Shuffle kind, unsigned mask, uint64_t operand, int argument, int width,
                      Site site);
 void MemoryFence(Fence scope, Site site);
-void BeforeAtomic(void* address, size_t bytes, Site site);
+void BeforeAtomic(void* address, size_t bytes, Site site, Atomic kind = Atomic::kUpdate);
 void AfterAtomic();
 void Yield();
 void* DynamicShared();
