@@ -6,16 +6,21 @@
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(),
-                               jaxtv::PullBackHandlers(), jaxtv::SweepsHandlers()});
-  // Work space that the lowering adds as a last result and drops, by target: bytes per sample, and
-  // the longest line that needs none.
+  jaxtv::DefineModule(
+      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::PullBackHandlers(),
+               jaxtv::SweepsHandlers(), jaxtv::TvndHandlers()});
+  // Work space that the lowering adds as a last result and drops, by target: bytes per sample, the
+  // longest line that needs none, and bytes per sample and axis of images.
   nanobind::dict scratch;
   using namespace jaxtv::cuda;
   scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
   scratch["jaxtv_prox_tv1d_newton"] = nanobind::make_tuple(kNewtonSampleBytes, 1);
   scratch["jaxtv_run_mean"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
+  scratch["jaxtv_component_mean"] =
+      nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);
+  scratch["jaxtv_certify"] =
+      nanobind::make_tuple(kCertificateSampleBytes, 0, kCertificateAxisBytes);
   module.attr("scratch") = scratch;
   // Which images kernels take, by target: whether they do, from height, width and bytes per sample.
   nanobind::dict takes;

@@ -95,4 +95,16 @@ struct ProxScratch {
   }
 };
 
+// Bytes of work space that an image operator needs for each sample, and for each sample and axis.
+constexpr int64_t kComponentSampleBytes = 32, kComponentAxisBytes = 1;
+constexpr int64_t kCertificateSampleBytes = 56, kCertificateAxisBytes = 10;
+
+// Arrays of fewer samples have labels of 4 bytes, others of 8. The emulator of the tests, where an
+// array is small, runs both.
+#if defined(JAXTV_CUDA_EMULATOR)
+constexpr int64_t kNarrowLabels = 300;
+#else
+constexpr int64_t kNarrowLabels = int64_t(1) << 31;
+#endif
+
 }  // namespace jaxtv::cuda

@@ -3,6 +3,7 @@
 // Python has checked the same with better words; these checks keep a wrong call from crashing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -33,6 +34,27 @@ inline ffi::ErrorOr<Lines> LinesAlong(ffi::AnyBuffer::Dimensions dims, int64_t a
   return lines;
 }
 
+// Adds a dimension of `size` samples, `stride` elements apart, to a layout that is collected from
+// the inside out. False if it has no room.
+inline bool PushDimension(int64_t size, int64_t stride, WeightLayout* layout) {
+  const int last = layout->rank - 1;
+  if (size == 1) return true;  // contributes nothing
+  if (last >= 0 && stride == layout->stride[last] * layout->size[last]) {
+    layout->size[last] *= size;
+    return true;
+  }
+  if (layout->rank == WeightLayout::kMaxDims) return false;
+  layout->size[layout->rank] = size;
+  layout->stride[layout->rank++] = stride;
+  return true;
+}
+
+// `WeightLayout::At` wants the outer dimensions first.
+inline void OuterFirst(WeightLayout* layout) {
+  std::reverse(layout->size, layout->size + layout->rank);
+  std::reverse(layout->stride, layout->stride + layout->rank);
+}
+
 // How weights of shape `lam` lie against lines of an array of shape `x` along `axis`.
 inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
                                                ffi::AnyBuffer::Dimensions x, int64_t axis) {
@@ -53,26 +75,13 @@ inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
       layout.edge_stride = lam[d] == 1 ? 0 : stride;
     } else {
       if (lam[d] != 1 && lam[d] != x[d]) return refuse("each dimension needs size 1 or that of x");
-      const int64_t step = lam[d] == 1 ? 0 : stride;
-      const int last = layout.rank - 1;
-      if (x[d] == 1) {
-        // contributes nothing
-      } else if (last >= 0 && step == layout.stride[last] * layout.size[last]) {
-        layout.size[last] *= x[d];
-      } else if (layout.rank == WeightLayout::kMaxDims) {
+      if (!PushDimension(x[d], lam[d] == 1 ? 0 : stride, &layout)) {
         return refuse("it broadcasts along too many separate dimensions");
-      } else {
-        layout.size[layout.rank] = x[d];
-        layout.stride[layout.rank++] = step;
       }
     }
     stride *= lam[d];
   }
-  // Collected from the inside out; `At` wants the outer ones first.
-  for (int a = 0, b = layout.rank - 1; a < b; ++a, --b) {
-    std::swap(layout.size[a], layout.size[b]);
-    std::swap(layout.stride[a], layout.stride[b]);
-  }
+  OuterFirst(&layout);
   return layout;
 }
 

@@ -12,15 +12,15 @@ gradient, makes it much faster (Chambolle & Pock, "A remark on accelerated block
 descent", 2015; for more than two axes without proof, so there it also restarts when the dual energy
 rises).
 
-The result is the mean of the dual residual over connected components of fused pixels: neighbours
-whose line solves came out equal. With its own gap it is as good a certificate, and its equalities
-say what the derivative needs to know.
+The result is the best point of `_certificate` so far: constant on components of fused pixels, so
+that its equalities say what the derivative needs to know.
 
-Every quantity of an image is its own: momentum, restart, stop. Arrays of one number per image keep
-the TV axes with size 1. `cpu/tvnd.h` computes the same, with a sharper gap and fewer sweeps.
+Every quantity of an image is its own: momentum, restart, tests, stop. Arrays of one number per
+image keep the TV axes with size 1. `cpu/tvnd.h` computes the same.
 """
 
 import functools
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _lines
+from jaxtv import _certificate, _lines
 
 
 class _Sweeps(NamedTuple):
@@ -38,7 +38,7 @@ class _Sweeps(NamedTuple):
     previous: tuple[Array, ...]  # v_a of all axes but the first, one sweep before
     momentum: Array
     energy: Array
-    gap: Array  # at the last result
+    moved: Array  # how far the last sweep moved: 0 at the solution; infinite before a sweep
     count: Array
 
 
@@ -46,6 +46,17 @@ class _Best(NamedTuple):
     y: Array
     gap: Array
     bound: Array
+
+
+class _Search(NamedTuple):
+    sweeps: _Sweeps
+    best: _Best
+    due: Array  # the number of sweeps at which to look at the certificate next
+    vain: Array  # tests in a row that improved nothing although the sweeps stand still
+    active: Array
+
+
+_FIRST_TEST, _FIRST_UNION, _VAIN_TESTS = 4, 20, 6
 
 
 def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
@@ -64,10 +75,15 @@ def gap(y: Array, duals: Sequence[Array], lams: Sequence[Array], axes: tuple[int
     return jnp.maximum(total_variation(y, lams, axes) - inner, 0)
 
 
+def norm(x: Array, axes: tuple[int, ...]) -> Array:
+    """||x|| of each image, TV axes of size 1. No square over- or underflows."""
+    unit = _certificate.scale(x, axes)
+    return unit * jnp.sqrt(((x / unit) ** 2).sum(axes, keepdims=True))
+
+
 def deviation(x: Array, axes: tuple[int, ...]) -> Array:
     """||x - mean(x)|| of each image, TV axes of size 1."""
-    centered = x - x.mean(axes, keepdims=True)
-    return jnp.sqrt((centered**2).sum(axes, keepdims=True))
+    return norm(x - x.mean(axes, keepdims=True), axes)
 
 
 def solve(
@@ -76,34 +92,77 @@ def solve(
     """See `jaxtv._images.prox`; the result is that of its `Solution`."""
     valid = is_valid(x, lams, axes)
     target = tol * deviation(x, axes)
+    rounding = _rounding(x, axes)
+    goal = jnp.maximum(target, rounding)
     per_image = jnp.zeros_like(x.sum(axes, keepdims=True))
-    infinite = per_image + jnp.inf
-
-    def improve(state):
-        sweeps, best, limit, active = state
-        sweeps = _sweep_until(x, lams, axes, sweeps, limit, max_sweeps, active)
-        found = _fused(x, lams, axes, sweeps)
-        better = active & (found.gap < best.gap)
-        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
-        # Where the fused point is not good enough yet, the last result has to get better.
-        limit = jnp.minimum(limit, sweeps.gap) / 4
-        active &= (best.bound > target) & (sweeps.count < max_sweeps) & (sweeps.gap > 0)
-        return sweeps, best, limit, active
-
-    best = _Best(x, infinite, infinite)
-    active = valid & (target > 0) & (max_sweeps > 0)
-    state = (_start(x, lams, axes), best, jnp.broadcast_to(target**2, active.shape), active)
-    sweeps, best, _, _ = lax.while_loop(lambda state: state[3].any(), improve, state)
+    zeros = per_image.astype(jnp.int32)
     # Constant images, and those without any weight, are their own prox.
-    given = (deviation(x, axes) == 0) | ~any_positive(lams, axes)
-    best = jax.tree.map(lambda a, b: jnp.where(given, a, b), _Best(x, per_image, per_image), best)
+    given = (x == x.max(axes, keepdims=True)).all(axes, keepdims=True) | ~any_positive(lams, axes)
+    first_test, first_union = (1, 1) if len(axes) == 1 else (_FIRST_TEST, _FIRST_UNION)
+
+    def improve(state: _Search) -> _Search:
+        sweeps = _sweep_until_due(x, lams, axes, state, rounding, max_sweeps)
+        count, still = sweeps.count, sweeps.moved <= rounding
+
+        def look(attempt: Array, best: _Best) -> _Best:
+            """`best`, or what a vote certifies at the first attempt, the union at the second."""
+            vote = attempt == 0
+            ready = vote | (count >= first_union) | still
+            wanted = state.active & (best.bound > goal) & ready
+            take = functools.partial(_better, x, lams, axes, sweeps, wanted, vote)
+            return lax.cond(wanted.any(), take, lambda best: best, best)
+
+        best = lax.fori_loop(0 if len(axes) > 1 else 1, 2, look, state.best)
+        vain = jnp.where(still & (best.bound > 0.9 * state.best.bound), state.vain + 1, 0)
+        more = (best.bound > goal) & (count < max_sweeps) & (vain < _VAIN_TESTS)
+        return _Search(
+            sweeps._replace(moved=per_image + jnp.inf),
+            best,
+            _next_test(count, best.bound / goal),
+            vain,
+            state.active & more,
+        )
+
+    best = _Best(x, per_image + jnp.inf, per_image + jnp.inf)
+    active = valid & ~given & (max_sweeps > 0)
+    search = _Search(_start(x, lams, axes), best, zeros + first_test, zeros, active)
+    search = lax.while_loop(lambda state: state.active.any(), improve, search)
+    trivial = _Best(x, per_image, per_image)
+    best = jax.tree.map(lambda a, b: jnp.where(given, a, b), trivial, search.best)
     y, gap, bound = (jnp.where(valid, a, jnp.nan) for a in best)
-    return y, gap, bound, sweeps.count, bound <= target, is_exact(x, bound, axes)
+    return y, gap, bound, search.sweeps.count, bound <= target, bound <= rounding
+
+
+def _better(
+    x: Array,
+    lams: Sequence[Array],
+    axes: tuple[int, ...],
+    sweeps: _Sweeps,
+    wanted: Array,
+    vote: Array,
+    best: _Best,
+) -> _Best:
+    """The better of `best` and of what the sweeps certify, for the images where it is wanted."""
+    votes = jnp.broadcast_to(vote, (1,) * x.ndim)
+    found = _Best(*_certificate.certify(x, sweeps.results, sweeps.duals, lams, votes, axes))
+    better = wanted & (found.bound < best.bound)
+    return jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
+
+
+def _next_test(count: Array, missing: Array) -> Array:
+    """When to look at the certificate next: it falls about like 1 / sweeps^2."""
+    factor = jnp.clip(missing**0.45, 1.15, 1.4)
+    return jnp.maximum(count + 1, jnp.ceil(count.astype(factor.dtype) * factor).astype(count.dtype))
+
+
+def _rounding(x: Array, axes: tuple[int, ...]) -> Array:
+    """The error of an image whose pixels are rounded."""
+    return jnp.finfo(x.dtype).eps * norm(x, axes)
 
 
 def is_exact(x: Array, bound: Array, axes: tuple[int, ...]) -> Array:
     """Whether an error bound is at the rounding of the type."""
-    return bound <= jnp.finfo(x.dtype).eps * jnp.sqrt((x**2).sum(axes, keepdims=True))
+    return bound <= _rounding(x, axes)
 
 
 def is_valid(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
@@ -133,24 +192,28 @@ def _start(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> _Sweeps:
         previous=duals[1:],
         momentum=per_image + 1,
         energy=per_image + jnp.inf,
-        gap=per_image + jnp.inf,
+        moved=per_image + jnp.inf,
         count=per_image.astype(jnp.int32),
     )
 
 
-def _sweep_until(
+def _sweep_until_due(
     x: Array,
     lams: Sequence[Array],
     axes: tuple[int, ...],
-    sweeps: _Sweeps,
-    limit: Array,
+    search: _Search,
+    rounding: Array,
     max_sweeps: Array,
-    active: Array,
 ) -> _Sweeps:
-    """Sweeps until the gap of each active image is within its limit."""
+    """Sweeps until the next test of each active image, or until it stands still for the first time.
+
+    At least one sweep, since `moved` starts infinite.
+    """
+    last = jnp.minimum(search.due, max_sweeps)
 
     def unfinished(sweeps: _Sweeps) -> Array:
-        return active & (sweeps.gap > limit) & (sweeps.count < max_sweeps)
+        still = (sweeps.moved <= rounding) & (search.vain == 0)
+        return search.active & (sweeps.count < last) & ~still
 
     def step(sweeps: _Sweeps) -> _Sweeps:
         # An image that has stopped keeps its state, whatever its batch mates do.
@@ -159,7 +222,7 @@ def _sweep_until(
             lambda a, b: jnp.where(keep, a, b), _sweep(x, lams, axes, sweeps), sweeps
         )
 
-    return lax.while_loop(lambda sweeps: unfinished(sweeps).any(), step, sweeps)
+    return lax.while_loop(lambda sweeps: unfinished(sweeps).any(), step, search.sweeps)
 
 
 def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweeps) -> _Sweeps:
@@ -176,11 +239,16 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
         results.append(y)
         duals.append(z - y)
 
+    unit = _certificate.scale(x, axes)
     against = sum(
-        ((a - v) * (v - u)).sum(axes, keepdims=True)
+        ((a - v) / unit * ((v - u) / unit)).sum(axes, keepdims=True)
         for a, v, u in zip(ahead, duals[1:], state.duals[1:], strict=True)
     )
-    energy = (y**2).sum(axes, keepdims=True)
+    steps = sum(
+        ((((b - a) / unit) ** 2).sum(axes, keepdims=True) for a, b in itertools.pairwise(results)),
+        jnp.zeros_like(unit),
+    )
+    energy = ((y / unit) ** 2).sum(axes, keepdims=True)
     restart = (against > 0) | ((energy > state.energy) & (len(axes) > 2))
     return _Sweeps(
         results=tuple(results),
@@ -188,63 +256,12 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
         previous=state.duals[1:],
         momentum=jnp.where(restart, 1, t_next),  # 1 makes the next step forget `previous`
         energy=energy,
-        gap=gap(y, duals, lams, axes),
+        moved=unit * jnp.sqrt(steps),
         count=state.count + 1,
     )
 
 
-def _fused(x: Array, lams: Sequence[Array], axes: tuple[int, ...], sweeps: _Sweeps) -> _Best:
-    """The mean of the dual residual over components, and its certificate (cpu/certificate.h)."""
-    joined = tuple(
-        (jnp.diff(r, axis=axis) == 0) & (lam > 0)
-        for r, lam, axis in zip(sweeps.results, lams, axes, strict=True)
-    )
-    residual = sweeps.results[-1]
-    y = _mean(residual, joined, axes)
-    square = ((y - residual) ** 2).sum(axes, keepdims=True)
-    total = square / 2 + gap(y, sweeps.duals, lams, axes)
-    return _Best(y, total, (jnp.sqrt(square) + jnp.sqrt(4 * total - square)) / 2)
-
-
 def component_mean(y: Array, v: Array, *lams: Array, axes: tuple[int, ...]) -> tuple[Array]:
     """See `jaxtv._images.component_mean`."""
-    joined = tuple(
-        (jnp.diff(y, axis=axis) == 0) & (lam > 0) for lam, axis in zip(lams, axes, strict=True)
-    )
-    return (jnp.where(jnp.isnan(y), y, _mean(v, joined, axes)),)
-
-
-def _mean(v: Array, joined: tuple[Array, ...], axes: tuple[int, ...]) -> Array:
-    """Mean of `v` over the connected components of joined neighbours.
-
-    Labels spread along one axis at a time, over whole runs, until none changes.
-    """
-    label = jnp.arange(v.size, dtype=jnp.int32).reshape(v.shape)
-
-    def spread(state):
-        old, _ = state
-        new = old
-        for together, axis in zip(joined, axes, strict=True):
-            new = _run_min(new, together, axis)
-        return new, (new != old).any()
-
-    label, _ = lax.while_loop(lambda state: state[1], spread, (label, jnp.array(True)))
-    ids = label.ravel()
-    total = jax.ops.segment_sum(v.ravel(), ids, v.size)
-    count = jax.ops.segment_sum(jnp.ones_like(v).ravel(), ids, v.size)
-    return (total / jnp.maximum(count, 1))[ids].reshape(v.shape)
-
-
-def _run_min(label: Array, joined: Array, axis: int) -> Array:
-    """The least label of each run along `axis`, at every sample."""
-    pad = [(0, 0)] * label.ndim
-    for reverse in (False, True):
-        pad[axis] = (0, 1) if reverse else (1, 0)
-        starts = jnp.pad(~joined, pad, constant_values=True)
-
-        def join(a, b):
-            (low_a, start_a), (low_b, start_b) = a, b
-            return jnp.where(start_b, low_b, jnp.minimum(low_a, low_b)), start_a | start_b
-
-        label, _ = lax.associative_scan(join, (label, starts), reverse=reverse, axis=axis)
-    return label
+    joined = [_certificate.equal_edges(y, lam, a) for lam, a in zip(lams, axes, strict=True)]
+    return (jnp.where(jnp.isnan(y), y, _certificate.component_mean(v, joined, axes)),)

@@ -79,11 +79,12 @@ def platforms_of(target: str) -> list[str]:
     return [platform for platform, module in _modules.items() if target in module.targets]
 
 
-def scratch_of(target: str, platform: str) -> tuple[int, int] | None:
+def scratch_of(target: str, platform: str) -> tuple[int, ...] | None:
     """The work space that a kernel wants as a last result, if any.
 
     Returns:
-      Its bytes per sample, and the length of the longest line that needs none.
+      Its bytes per sample, the length of the longest line that needs none and, of images, its bytes
+      per sample and axis.
     """
     return getattr(_modules[platform], "scratch", {}).get(target)
 

@@ -256,7 +256,8 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
             return mlir.lower_fun(spread, multiple_results=True)(ctx, *operands)
         num_results = len(ctx.avals_out)
         if (scratch := _ffi.scratch_of(target, platform)) is not None:
-            size = _scratch_bytes(*scratch, ctx.avals_out[0].shape[first:])
+            lines, axes = ctx.avals_out[0].shape[first:], len(params.get("axes", [first]))
+            size = _scratch_bytes(lines, axes, *scratch)
             work_space = ShapedArray((*batch, size), jnp.uint8)
             ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
         extra = _partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
@@ -285,11 +286,13 @@ def _pinned(ctx, values: Sequence) -> Sequence:
     )
 
 
-def _scratch_bytes(per_sample: int, longest: int, lines: Sequence[int]) -> int:
+def _scratch_bytes(
+    lines: Sequence[int], axes: int, per_sample: int, longest: int, per_axis: int = 0
+) -> int:
     """Work space for lines [length, *inner]: none for lines not longer than `longest`."""
     if isinstance(lines[0], int) and lines[0] <= longest:
         return 1  # not 0: a buffer of no bytes is a case that backends forget
-    return per_sample * math.prod(lines)
+    return (per_sample + per_axis * axes) * math.prod(lines)
 
 
 def _partitioning(avals_in: Sequence, avals_out: Sequence, first: int) -> dict[str, ir.Attribute]:
