@@ -229,20 +229,36 @@ def test_component_means_of_a_large_image():
     np.testing.assert_allclose(got, mean[label].reshape(y.shape), rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("form", FORMS)
-def test_compiled_and_plain_agree(form, dims):
-    x = jnp.array(signal("noise", SHAPES[dims]))
-    lams = weights_of(jax.tree.map(jnp.asarray, weight(form, dims)), dims)
+def solve_plainly(form, dims, dtype, tol):
+    """What the solver in plain JAX gives, and the compiled one."""
+    x = jnp.array(signal("noise", SHAPES[dims]), dtype)
+    lams = weights_of(jax.tree.map(lambda w: jnp.asarray(w, dtype), weight(form, dims)), dims)
     lams = [jnp.reshape(w, (1,) * (x.ndim - jnp.ndim(w)) + jnp.shape(w)) for w in lams]
     one = (1,) * x.ndim
-    tol, limit = jnp.full(one, 1e-7), jnp.full(one, 20_000, jnp.int32)
+    arguments = (jnp.full(one, tol, dtype), jnp.full(one, 20_000, jnp.int32))
     axes = tuple(range(1, dims + 1))
-    compiled = _images.prox(x, lams, tol, limit, axes=axes)
-    y, _, bound, _, converged, _ = _alternating.solve(x, tol, limit, *lams, axes=axes)
-    assert converged.all() and compiled.converged.all()
-    apart = distance(y, compiled.y)
-    assert (apart <= (bound + compiled.error_bound).ravel()).all()
+    plain = jax.jit(_alternating.solve, static_argnames="axes")(x, *arguments, *lams, axes=axes)
+    return _images.Solution(*plain), _images.prox(x, lams, *arguments, axes=axes)
+
+
+PLAIN = [(form, 2) for form in FORMS] + [("edge", 3), ("infinite", 3)]
+
+
+@pytest.mark.parametrize(("form", "dims"), PLAIN)
+def test_compiled_and_plain_agree(form, dims):
+    plain, compiled = solve_plainly(form, dims, "float64", 1e-7)
+    assert plain.converged.all() and compiled.converged.all()
+    np.testing.assert_array_equal(plain.sweeps, compiled.sweeps)
+    apart = distance(plain.y, compiled.y)
+    assert (apart <= (plain.error_bound + compiled.error_bound).ravel()).all()
+
+
+@pytest.mark.parametrize("form", ["scalar", "infinite"])
+def test_plain_jax_is_exact_in_single_precision(form):
+    plain, compiled = solve_plainly(form, 2, "float32", 0.0)
+    assert plain.exact.all() and compiled.exact.all()
+    allowed = np.float64(plain.error_bound + compiled.error_bound).ravel()
+    assert (distance(plain.y, np.float64(compiled.y)) <= allowed).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])

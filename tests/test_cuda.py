@@ -82,6 +82,16 @@ class Emulated:
         edges = np.array([0, 0])
         return jax.ffi.ffi_call(reverse, [like, *lines])(y, codes, edges=edges, **params)[0]
 
+    def with_space(self, name, results, *operands, axes):
+        """An operator on images, with the work space that it wants as a last result."""
+        per_sample, _, per_axis = self.scratch[name]
+        size = (per_sample + per_axis * len(axes)) * operands[0].size
+        results = [*results, jax.ShapeDtypeStruct((size,), "uint8")]
+        return self.image_call(name, results, *operands, axes=axes)[:-1]
+
+    def image_call(self, name, results, *operands, axes):
+        return jax.ffi.ffi_call(self.names[name], results)(*operands, axes=np.array(axes))
+
 
 @pytest.fixture(scope="module")
 def fast():
@@ -303,13 +313,20 @@ def test_every_synchronisation_is_needed():
     emulated = Emulated(mutants.library.path)
     complaints = []
 
+    def run(shape, axis):
+        x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
+        y = emulated.prox(x, lam, axis)
+        jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
+        emulated.sweeps(v[None, :, :40]).block_until_ready()
+        # As an image of rows that are solved, and of columns that need not be.
+        zeros, number = jnp.zeros_like(x), jax.ShapeDtypeStruct((1, 1), x.dtype)
+        images = (x, jnp.ones((1, 1), bool), x, y, zeros, x - y, jnp.zeros((1, 1), x.dtype), lam)
+        emulated.with_space("jaxtv_certify", [x, number, number], *images, axes=(0, 1))
+
     def is_caught():
         for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
-            x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
             try:
-                y = emulated.prox(x, lam, axis)
-                jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
-                emulated.sweeps(v[None, :, :40]).block_until_ready()
+                run(shape, axis)
             except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
                 complaints.append(str(error))
                 return True
@@ -326,7 +343,8 @@ def test_every_synchronisation_is_needed():
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
     of_lines = "ProxTile", "PullBackTile", "ProxBlock", "GridSummarize"
-    for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip"):
+    of_images = "ReadDuals", "GapOfLines", "GapOfImages"
+    for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
 
 
@@ -409,6 +427,8 @@ def test_kernels_compile_without_a_warning_within_their_resources(arch):
 def test_the_built_module_imports_without_a_driver_and_has_the_line_operators():
     cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
     cpu = pytest.importorskip("jaxtv._cpu")
-    names = ("prox_tv1d", "run_mean", "pull_back", "prox_tv1d_newton")
-    assert {f"jaxtv_{name}" for name in names} <= cuda.targets.keys() <= cpu.targets.keys()
+    names = ("prox_tv1d", "run_mean", "pull_back", "prox_tv1d_newton", "component_mean")
+    # On the CPU, the certificate is a part of the solver.
+    allowed = cpu.targets.keys() | {"jaxtv_certify"}
+    assert {f"jaxtv_{name}" for name in names} <= cuda.targets.keys() <= allowed
     assert cuda.ffi_api_version == cpu.ffi_api_version
