@@ -66,6 +66,15 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
   }
 }
 
+// Votes counted since the last end of a piece, if there was one.
+struct Balance {
+  int votes, ended;
+
+  __device__ Balance Then(const Balance& next) const {
+    return next.ended ? next : Balance{votes + next.votes, ended};
+  }
+};
+
 // The vote on edges to the samples `step` further, along lines of another axis whose own joined
 // edges are `along`; where `vote` says no, all edges are kept. The balance of a piece is known at
 // its last edge; backwards, that is handed to the whole piece.
@@ -80,22 +89,22 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
     const int64_t at = &line[k] - edges;
     return !along[at] || at + step >= samples || !along[at + step];
   };
-  SumSince mine{0.0, -1};
+  Balance mine{0, 0};
   for (int64_t k = chunk.begin; k < chunk.end; ++k) {
-    mine.sum += line[k] ? 1.0 : -1.0;
-    if (ends_piece(k)) mine = {0.0, 0};
+    mine.votes += line[k] ? 1 : -1;
+    if (ends_piece(k)) mine = {0, 1};
   }
-  const SumSince nothing{0.0, -1};
-  double balance = BeforeChunk<Direction::kForward>(mine, nothing).sum;
+  const Balance nothing{0, 0};
+  int balance = BeforeChunk<Direction::kForward>(mine, nothing).votes;
 
   const Line<unsigned char> out = lines.At(kept, chunk.line);
   Latest<int> verdict{0, 0};
   for (int64_t k = chunk.begin; k < chunk.end; ++k) {
-    balance += line[k] ? 1.0 : -1.0;
-    out[k] = balance > 0.0;
+    balance += line[k] ? 1 : -1;
+    out[k] = balance > 0;
     if (!ends_piece(k)) continue;
-    if (!verdict.set) verdict = {balance > 0.0, 1};
-    balance = 0.0;
+    if (!verdict.set) verdict = {balance > 0, 1};
+    balance = 0;
   }
   const bool needed = *votes.At(vote, chunk.line).data;
   const Latest<int> none{0, 0};
