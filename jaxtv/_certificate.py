@@ -167,7 +167,7 @@ def _run_scan(combine, values: Array, joined: Array, axis: int, *, reverse: bool
     return lax.associative_scan(then, (values, starts), reverse=reverse, axis=axis)[0]
 
 
-def _results(x: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
+def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     per_image = _primitive.reduced(x, axes, x.dtype)
     return [x, per_image, per_image]
 
