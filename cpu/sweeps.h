@@ -161,13 +161,16 @@ class GroupSweeper {
     if (operands_.bits) StoreCodes(block, half, weights, y);
   }
 
+  // Where nothing was taken, x bit for bit: a subtraction may flush subnormal numbers.
+  static T Rest(T x, T taken) { return taken == T(0) ? x : x - taken; }
+
   void Load(const SweepBlock& block, int axis, T* z) const {
     const int first = axis == 0 ? 1 : 0;
     block.ForRows([&](int64_t k, int64_t j, int64_t count) {
       const T *x = x_ + k, *v = duals_[first] + k;
       T* to = z + j;
       if (group_.axes() == 2) {
-        for (int64_t i = 0; i < count; ++i) to[i] = x[i] - v[i];
+        for (int64_t i = 0; i < count; ++i) to[i] = Rest(x[i], v[i]);
         return;
       }
       std::copy(v, v + count, to);
@@ -176,7 +179,7 @@ class GroupSweeper {
         const T* other = duals_[a] + k;
         for (int64_t i = 0; i < count; ++i) to[i] += other[i];
       }
-      for (int64_t i = 0; i < count; ++i) to[i] = x[i] - to[i];
+      for (int64_t i = 0; i < count; ++i) to[i] = Rest(x[i], to[i]);
     });
   }
 

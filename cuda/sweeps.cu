@@ -133,7 +133,8 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
     tile.ForPixels([&](int i, int j, int c, int slot, int64_t at) {
       const T value = solved[slot];
       if (half < half_sweeps - 1) {
-        z[slot] = x[base + at] - (z[slot] - value);
+        const T taken = z[slot] - value;
+        z[slot] = taken == T(0) ? x[base + at] : x[base + at] - taken;  // as on the CPU
       } else {
         y[base + at] = value;
         bad |= unsigned(value != value) << c;

@@ -27,7 +27,8 @@ def forward(
         _, duals, bits = state
         duals = list(duals)
         for a, (lam, axis) in enumerate(zip(lams, axes, strict=True)):
-            z = x - _sum_of_others(duals, a)
+            taken = _sum_of_others(duals, a)
+            z = jnp.where(taken == 0, x, x - taken)  # without a weight, x bit for bit
             y = _lines.prox(z, lam, axis=axis)
             duals[a] = z - y
             if keep_bits:
