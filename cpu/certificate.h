@@ -29,7 +29,8 @@
 
 #include "cpu/alternating.h"
 #include "cpu/components.h"
-#include "cpu/sum.h"
+#include "cpu/pixels.h"
+#include "cpu/room.h"
 #include "cpu/vote.h"
 
 namespace jaxtv {
@@ -47,18 +48,25 @@ class Certifier {
       : image_(image),
         solver_(solver),
         components_(image),
-        pixels_(image.pixels()),
-        residual_(pixels_) {
+        length_(image.size.back()),
+        rows_(image.pixels() / length_),
+        grain_(std::max<int64_t>(1, kPart / length_)),
+        residual_(image.pixels()) {
+    const int64_t pixels = image.pixels();
     for (int a = 0; a < image.axes(); ++a) {
       step_.push_back(image.Along(a).inner);
       votes_.emplace_back(image, a);
-    }
-    for (int a = 0; a < image.axes(); ++a) {
-      duals_.emplace_back(pixels_ + step_[a]);
-      fused_.emplace_back(pixels_ + step_[0]);
-      kept_.emplace_back(pixels_);
+      duals_.emplace_back(pixels + step_[a]);
+      std::fill_n(duals_[a].data(), step_[a], T(0));
+      fused_.emplace_back(pixels + step_[0]);
+      std::fill_n(fused_[a].data() + pixels, step_[0], uint8_t(0));
+      kept_.emplace_back(pixels);
     }
   }
+
+  // p of the edge from pixel k to its next neighbour along an axis, 0 at the last; those of the
+  // edges to it are at k - step.
+  const T* p(int axis) const { return duals_[axis].data() + step_[axis]; }
 
   // Reads the state after a sweep.
   template <typename Run>
@@ -66,20 +74,24 @@ class Certifier {
     for (int a = 0; a < image_.axes(); ++a) {
       const LineBlocks& blocks = solver_.blocks(a);
       run(blocks.count(), [&](int64_t begin, int64_t end) {
-        std::vector<double> room;
-        for (int64_t b = begin; b < end; ++b) ReadDuals(a, blocks[b], &room);
+        Room<double> room(2 * blocks[0].width);
+        for (int64_t b = begin; b < end; ++b) {
+          if (blocks[b].lines.inner == 1) {
+            ReadLines(a, blocks[b]);
+          } else {
+            ReadRows(a, blocks[b], room.data());
+          }
+        }
       });
     }
-    run(Parts(), [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin * kPart; k < std::min(pixels_, end * kPart); ++k) {
-        residual_[k] = double(solver_.x()[k]);
-      }
+    ForParts(run, [&](int64_t, int64_t first, int64_t end) {
+      std::vector<const T*> after, before;
       for (int a = 0; a < image_.axes(); ++a) {
-        const T *after = p(a), *before = after - step_[a];
-        for (int64_t k = begin * kPart; k < std::min(pixels_, end * kPart); ++k) {
-          residual_[k] += double(after[k]) - double(before[k]);
-        }
+        after.push_back(p(a) + first);
+        before.push_back(p(a) + first - step_[a]);
       }
+      pixels_.residual(end - first, solver_.x() + first, after.data(), before.data(), image_.axes(),
+                       residual_.data() + first);
     });
   }
 
@@ -91,157 +103,108 @@ class Certifier {
     }
     components_.Label(run, vote ? kept_ : fused_);
     components_.Average(run, residual_.data());
-    run(Parts(), [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin * kPart; k < std::min(pixels_, end * kPart); ++k) {
-        z[k] = T(components_.mean(k));
-      }
-    });
-    const int64_t length = image_.size.back(), rows = pixels_ / length;
-    const int64_t grain = std::max<int64_t>(1, kPart / length);
-    std::vector<Terms> partial((rows + grain - 1) / grain);
-    run(int64_t(partial.size()), [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        const int64_t last = std::min(rows, (b + 1) * grain);
-        for (int64_t row = b * grain; row < last; ++row) AddRow(row, z, &partial[b]);
-      }
+    ForParts(run, [&](int64_t, int64_t first, int64_t end) { components_.Write(first, end, z); });
+    std::vector<Terms> partial(Parts());
+    ForParts(run, [&](int64_t part, int64_t first, int64_t end) {
+      GapSums sums;
+      pixels_.add_square(end - first, z + first, residual_.data() + first, &sums.square);
+      for (int64_t k = first; k < end; k += length_) AddJumps(k, z, &sums.jumps);
+      partial[part] = {sums.square.Total(), sums.jumps.Total()};
     });
     double square = 0, jumps = 0;
-    for (const Terms& p : partial) {
-      square += p.square;
-      jumps += p.jumps;
+    for (const Terms& terms : partial) {
+      square += terms.square;
+      jumps += terms.jumps;
     }
     const double gap = square / 2 + jumps;
     return {gap, (std::sqrt(square) + std::sqrt(4 * gap - square)) / 2};
   }
 
  private:
-  static constexpr int64_t kPart = 16384;  // pixels, where any cut of the image will do
-
-  int64_t Parts() const { return (pixels_ + kPart - 1) / kPart; }
+  static constexpr int64_t kPart =
+      16384;  // pixels, where any cut of the image between rows will do
 
   struct Terms {
     double square = 0, jumps = 0;
   };
 
-  // p of the edge from pixel k; with a slab of zeros in front, so that p of the edge to it is at
-  // k - step.
-  T* p(int axis) { return duals_[axis].data() + step_[axis]; }
-  const T* p(int axis) const { return duals_[axis].data() + step_[axis]; }
+  int64_t Parts() const { return (rows_ + grain_ - 1) / grain_; }
 
-  // The running sums of -v along the lines of a block, row by row of its rectangle where lines are
-  // columns of it, else line by line.
-  void ReadDuals(int axis, const LineBlock& block, std::vector<double>* room) {
-    const int64_t n = block.lines.length;
-    room->resize(2 * block.width);
-    double *v = room->data(), *sum = v + block.width;
-    if (block.lines.inner == 1) {
-      BlockDual(axis, block.first, block.width, v);
-      for (int64_t l = 0; l < block.lines.outer; ++l)
-        ReadLine(axis, block.first + l * n, n, v + l * n);
-      return;
-    }
-    std::fill(sum, sum + block.width, 0.0);
-    for (int64_t r = 0; r < n; ++r) {
+  // Calls f(part, its first pixel, its end) for parts of whole rows of the last axis.
+  template <typename Run, typename F>
+  void ForParts(const Run& run, const F& f) const {
+    run(Parts(), [&](int64_t begin, int64_t end) {
+      for (int64_t part = begin; part < end; ++part) {
+        f(part, part * grain_ * length_, std::min(rows_, (part + 1) * grain_) * length_);
+      }
+    });
+  }
+
+  RowWeights<T> WeightsAt(int axis, int64_t k) const {
+    const AxisWeights<T>& weights = solver_.weights(axis);
+    return {weights.step == 0 ? nullptr : weights.data + k, *weights.data};
+  }
+
+  // The running sums of -v along the lines of a block that are columns of it.
+  void ReadRows(int axis, const LineBlock& block, double* room) {
+    double *v = room, *sum = v + block.width;
+    std::fill_n(sum, block.width, 0.0);
+    for (int64_t r = 0; r < block.rows; ++r) {
       const int64_t k = block.first + r * block.stride;
+      T* dual = duals_[axis].data() + step_[axis] + k;
+      uint8_t* fused = fused_[axis].data() + k;
+      if (r + 1 == block.rows) {
+        std::fill_n(dual, block.width, T(0));
+        std::fill_n(fused, block.width, uint8_t(0));
+        return;
+      }
       BlockDual(axis, k, block.width, v);
-      ReadRow(axis, k, block.width, r == n - 1, v, sum);
+      const T* y = solver_.result(axis) + k;
+      pixels_.edge_row(block.width, v, WeightsAt(axis, k), y, y + step_[axis], sum, dual, fused);
     }
+  }
+
+  // The same where lines are neighbours in memory, which is along the last axis.
+  void ReadLines(int axis, const LineBlock& block) {
+    const int64_t k = block.first;
+    const T *y = solver_.result(axis) + k, *last = solver_.last() + k;
+    pixels_.edge_lines(block.lines.outer, block.lines.length,
+                       axis > 0 ? solver_.dual(axis) + k : solver_.x() + k,
+                       axis > 0 ? nullptr : last, WeightsAt(axis, k), y,
+                       duals_[axis].data() + step_[axis] + k, fused_[axis].data() + k);
   }
 
   // v_a of `count` pixels; v_0 is what the others and x_last leave of x.
   void BlockDual(int axis, int64_t first, int64_t count, double* v) const {
     if (axis > 0) {
-      const T* dual = solver_.dual(axis) + first;
-      for (int64_t i = 0; i < count; ++i) v[i] = double(dual[i]);
+      std::copy_n(solver_.dual(axis) + first, count, v);
       return;
     }
-    const T *x = solver_.x() + first, *y = solver_.last() + first;
-    for (int64_t i = 0; i < count; ++i) v[i] = double(x[i]) - double(y[i]);
-    for (int a = 1; a < image_.axes(); ++a) {
-      const T* dual = solver_.dual(a) + first;
-      for (int64_t i = 0; i < count; ++i) v[i] -= double(dual[i]);
-    }
+    std::vector<const T*> others;
+    for (int a = 1; a < image_.axes(); ++a) others.push_back(solver_.dual(a) + first);
+    pixels_.rest(count, solver_.x() + first, solver_.last() + first, others.data(),
+                 int64_t(others.size()), v);
   }
 
-  static double Dual(double sum, T jump, double w) {
-    const double inside = std::min(std::max(sum, -w), w);
-    return jump > T(0) ? w : jump < T(0) ? -w : inside;
-  }
-
-  // One edge of each of neighbouring lines.
-  void ReadRow(int axis, int64_t first, int64_t count, bool last, const double* v, double* sum) {
-    T* dual = p(axis) + first;
-    uint8_t* fused = fused_[axis].data() + first;
-    if (last) {
-      std::fill(dual, dual + count, T(0));
-      std::fill(fused, fused + count, uint8_t(0));
-      return;
-    }
-    const T *y = solver_.result(axis) + first, *next = y + step_[axis];
-    const AxisWeights<T>& weights = solver_.weights(axis);
-    const T* w = weights.data + first * weights.step;
-    const auto read = [&](int64_t i, double weight) {
-      const T jump = next[i] - y[i];
-      sum[i] = Dual(sum[i] - v[i], jump, weight);
-      dual[i] = T(sum[i]);
-    };
-    if (weights.step == 0) {
-      const double weight = double(*w);
-      for (int64_t i = 0; i < count; ++i) read(i, weight);
-      for (int64_t i = 0; i < count; ++i) fused[i] = (next[i] == y[i]) & (weight > 0);
-    } else {
-      for (int64_t i = 0; i < count; ++i) read(i, double(w[i]));
-      for (int64_t i = 0; i < count; ++i) fused[i] = (next[i] == y[i]) & (w[i] > T(0));
-    }
-  }
-
-  // All edges of one line whose samples are neighbours in memory.
-  void ReadLine(int axis, int64_t first, int64_t n, const double* v) {
-    const T* y = solver_.result(axis) + first;
-    T* dual = p(axis) + first;
-    uint8_t* fused = fused_[axis].data() + first;
-    const AxisWeights<T>& weights = solver_.weights(axis);
-    double sum = 0;
-    for (int64_t i = 0; i + 1 < n; ++i) {
-      const double w = double(weights[first + i]);
-      sum = Dual(sum - v[i], y[i + 1] - y[i], w);
-      dual[i] = T(sum);
-      fused[i] = (y[i + 1] == y[i]) & (w > 0);
-    }
-    dual[n - 1] = T(0);
-    fused[n - 1] = 0;
-  }
-
-  void AddRow(int64_t row, const T* z, Terms* terms) const {
-    const int64_t length = image_.size.back(), first = row * length;
-    LaneSum square, jumps;
-    ForLanes(length, [&](int64_t i, int lane) {
-      const double c = double(z[first + i]) - residual_[first + i];
-      square.Add(lane, c, c);
-    });
+  // The edges from the pixels of the row of the last axis that starts at k.
+  void AddJumps(int64_t k, const T* z, RowSum* jumps) const {
     for (int a = 0; a < image_.axes(); ++a) {
-      const bool last_axis = a + 1 == image_.axes();
-      if (!last_axis && first / step_[a] % image_.size[a] == image_.size[a] - 1) continue;
-      const AxisWeights<T>& w = solver_.weights(a);
-      const T* dual = p(a);
-      ForLanes(last_axis ? length - 1 : length, [&](int64_t i, int lane) {
-        const int64_t k = first + i;
-        const double jump = double(z[k + step_[a]]) - double(z[k]);
-        jumps.Add(lane, std::abs(jump) * double(w[k]) - jump * double(dual[k]));
-      });
+      const bool along = a + 1 == image_.axes();
+      if (!along && k / step_[a] % image_.size[a] == image_.size[a] - 1) continue;
+      pixels_.add_jumps(along ? length_ - 1 : length_, z + k, z + k + step_[a], WeightsAt(a, k),
+                        p(a) + k, jumps);
     }
-    terms->square += square.Total();
-    terms->jumps += jumps.Total();
   }
 
   const Image& image_;
   const Alternating<T>& solver_;
+  const PixelKernels<T>& pixels_ = Pixels<T>();
   Components components_;
-  int64_t pixels_;
+  int64_t length_, rows_, grain_;  // of the last axis; rows of a part
   std::vector<int64_t> step_;
   std::vector<Vote> votes_;
-  std::vector<double> residual_;  // r
-  std::vector<std::vector<T>> duals_;
+  Room<double> residual_;  // r
+  std::vector<Room<T>> duals_;
   FusedEdges fused_, kept_;
 };
 

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "cpu/image.h"
+#include "cpu/room.h"
 
 namespace jaxtv {
 
 // fused[a][k] != 0 where the edge from pixel k to its next neighbour along axis a joins the two; 0
 // at the last pixel of a line.
-using FusedEdges = std::vector<std::vector<uint8_t>>;
+using FusedEdges = std::vector<Room<uint8_t>>;
 
 class Components {
  public:
@@ -30,7 +31,8 @@ class Components {
         runs_(stripes_),
         label_(image.pixels()),
         parent_(image.pixels()),
-        mean_(image.pixels()) {}
+        mean_(image.pixels()),
+        count_(image.pixels()) {}
 
   template <typename Run>
   void Label(const Run& run, const FusedEdges& fused) {
@@ -48,7 +50,6 @@ class Components {
   // mean(k) becomes the mean of `values` over the component of pixel k.
   template <typename Run, typename T>
   void Average(const Run& run, const T* values) {
-    count_.resize(image_.pixels());
     run(stripes_, [&](int64_t begin, int64_t end) {
       for (int64_t s = begin; s < end; ++s) SumRuns(s, values);
     });
@@ -65,6 +66,12 @@ class Components {
   }
 
   double mean(int64_t k) const { return mean_[label_[k]]; }
+
+  // The means of pixels [first, end).
+  template <typename T>
+  void Write(int64_t first, int64_t end, T* mean) const {
+    for (int64_t k = first; k < end; ++k) mean[k] = T(mean_[label_[k]]);
+  }
 
  private:
   static constexpr int64_t kStripe = 16384;  // pixels
@@ -146,10 +153,10 @@ class Components {
   const Image& image_;
   int64_t length_, rows_, rows_per_stripe_, stripes_;
   std::vector<int32_t> runs_;  // per stripe
-  std::vector<int32_t> label_;
-  std::vector<int32_t> parent_;
-  std::vector<double> mean_;  // of a run's component; sums, while they are collected
-  std::vector<int32_t> count_;
+  Room<int32_t> label_;
+  Room<int32_t> parent_;
+  Room<double> mean_;  // of a run's component; sums, while they are collected
+  Room<int32_t> count_;
 };
 
 }  // namespace jaxtv

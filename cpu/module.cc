@@ -5,5 +5,5 @@
 NB_MODULE(_cpu, module) {
   jaxtv::DefineModule(
       module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers(), jaxtv::Tv1dNewtonHandlers(),
-               jaxtv::TvndHandlers(), jaxtv::SweepsHandlers()});
+               jaxtv::TvndHandlers(), jaxtv::ComponentMeanHandlers(), jaxtv::SweepsHandlers()});
 }

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <string_view>
 #include <type_traits>
 
 #include "core/run.h"
 #include "core/tv1d.h"
+#include "cpu/isa.h"
 #include "cpu/tv1d_lanes.h"
 #include "cpu/tv1d_long.h"
 
@@ -24,20 +24,20 @@ constexpr int64_t kMinLanes = 4;
 // The kernels of this processor; null for none but the scalar code.
 const LaneSet* FindLanes() {
 #if defined(JAXTV_LANES)
-  const char* variable = std::getenv("JAXTV_CPU_ISA");
-  const std::string_view wanted = variable ? variable : "";
-  if (wanted == "scalar") return nullptr;
+  switch (FindIsa()) {
+    case Isa::kPortable:
+      return &portable::Kernels();
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_avx512 && wanted != "avx2" && wanted != "portable") return &avx512::Kernels();
-  if (__builtin_cpu_supports("avx2") && wanted != "portable") return &avx2::Kernels();
+    case Isa::kAvx2:
+      return &avx2::Kernels();
+    case Isa::kAvx512:
+      return &avx512::Kernels();
 #endif
-  return &portable::Kernels();
-#else
+    default:
+      break;
+  }
+#endif
   return nullptr;
-#endif
 }
 
 template <typename T>

@@ -1,101 +1,16 @@
 // SPDX-License-Identifier: MIT
-// CPU handlers of the certified TV prox of images and of the mean over their components.
-#include "cpu/tvnd.h"
-
+// CPU handlers of the certified TV prox of images.
 #include <cmath>
 #include <limits>
 
-#include "cpu/components.h"
+#include "cpu/problem.h"
 #include "cpu/runner.h"
+#include "cpu/tvnd_any.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
 namespace jaxtv {
 namespace {
-
-constexpr int64_t kBlock = 16384;  // pixels, where any cut of an image will do
-
-// The weights of one image along one axis, cut at `cap`; `room` holds them.
-template <typename T>
-AxisWeights<T> WeightsOfImage(const Images& images, int axis, const Strides& strides, const T* lam,
-                              T cap, std::vector<T>* room) {
-  bool same = true;
-  for (int a = 0; a < images.image.axes(); ++a) {
-    same = same && (strides.image[a] == 0 || images.image.size[a] == 1);
-  }
-  const int64_t n = images.image.size[axis];
-  if (same || n == 1) {
-    room->assign(1, n == 1 ? T(0) : std::min(*lam, cap));
-    return {room->data(), 0};
-  }
-  const int64_t step = images.image.Along(axis).inner;
-  room->assign(images.image.pixels(), T(0));
-  images.ForPixels(strides, [&](int64_t k, int64_t offset) {
-    if (k / step % n != n - 1) (*room)[k] = std::min(lam[offset], cap);
-  });
-  return {room->data(), 1};
-}
-
-template <typename T>
-struct Problem {
-  const Images& images;
-  const std::vector<Strides>& lam_strides;
-  std::vector<const T*> lams;
-
-  // Weights of image `i`, in `rooms`; false if one is negative or NaN.
-  bool Weights(int64_t i, T cap, std::vector<std::vector<T>>* rooms,
-               std::vector<AxisWeights<T>>* weights) const {
-    const int axes = images.image.axes();
-    rooms->resize(axes);
-    for (int a = 0; a < axes; ++a) {
-      const T* lam = lams[a] + images.Offset(lam_strides[a], i);
-      weights->push_back(WeightsOfImage(images, a, lam_strides[a], lam, cap, &(*rooms)[a]));
-      for (const T w : (*rooms)[a]) {
-        if (!(w >= T(0))) return false;
-      }
-    }
-    return true;
-  }
-};
-
-template <typename T>
-std::vector<const T*> Pointers(ffi::RemainingArgs lams) {
-  std::vector<const T*> data;
-  for (size_t a = 0; a < lams.size(); ++a) {
-    data.push_back(static_cast<const T*>(lams.get<ffi::AnyBuffer>(a)->untyped_data()));
-  }
-  return data;
-}
-
-// Solves a contiguous image that may be anything: not finite, constant, without weights.
-template <typename T, typename Run>
-Outcome SolveAny(const Run& run, const Problem<T>& problem, int64_t i, const T* x, double tol,
-                 int64_t max_sweeps, T* y) {
-  const Image& image = problem.images.image;
-  const int64_t pixels = image.pixels();
-  const Scale scale = ScaleOf(x, pixels);
-  std::vector<std::vector<T>> rooms;
-  std::vector<AxisWeights<T>> weights;
-  // The dual of an edge is a flow out of at most all pixels of at most the range each, so larger
-  // (also infinite) weights change nothing.
-  const T cap = T(std::min(double(pixels) * scale.range, double(std::numeric_limits<T>::max())));
-  Outcome outcome;
-  if (!scale.finite || !problem.Weights(i, cap, &rooms, &weights)) {
-    std::fill(y, y + pixels, std::numeric_limits<T>::quiet_NaN());
-    outcome.certificate = {std::nan(""), std::nan("")};
-    return outcome;
-  }
-  bool trivial = scale.range == 0;
-  if (!trivial) {
-    trivial = true;
-    for (const auto& room : rooms) {
-      for (const T w : room) trivial = trivial && w == T(0);
-    }
-  }
-  if (!trivial) return SolveImage(run, image, weights, x, scale, tol, max_sweeps, y);
-  std::copy(x, x + pixels, y);
-  return {{0, 0}, 0, true, true};
-}
 
 // The least T that is not below a value.
 template <typename T>
@@ -105,127 +20,186 @@ T RoundUp(double value) {
                                  : rounded;
 }
 
+// The checked operands and results of a call but the weights and duals.
+struct Call {
+  ffi::AnyBuffer x, tol;
+  ffi::Buffer<ffi::S32> max_sweeps;
+  ffi::Result<ffi::AnyBuffer> y, gap, bound;
+  ffi::ResultBuffer<ffi::S32> sweeps;
+  ffi::ResultBuffer<ffi::PRED> converged, exact;
+  ffi::Span<const int64_t> axes;
+  Images images;
+  Strides pixel, tol_at, limit_at;
+
+  ffi::Error Check() {
+    auto all = ImagesOf(x.dimensions(), axes);
+    if (all.has_error()) return all.error();
+    auto of_pixel = PerPixel(x.dimensions(), axes);
+    if (of_pixel.has_error()) return of_pixel.error();
+    auto of_tol = PerImage(tol.dimensions(), x.dimensions(), axes, "tol");
+    if (of_tol.has_error()) return of_tol.error();
+    auto of_limit = PerImage(max_sweeps.dimensions(), x.dimensions(), axes, "max_sweeps");
+    if (of_limit.has_error()) return of_limit.error();
+    if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
+    for (const size_t count :
+         {gap->element_count(), bound->element_count(), sweeps->element_count(),
+          converged->element_count(), exact->element_count()}) {
+      if (int64_t(count) != all->count) {
+        return ffi::Error::InvalidArgument(
+            "jaxtv: each result but the first is one number per image");
+      }
+    }
+    if (tol.element_type() != x.element_type() || gap->element_type() != x.element_type() ||
+        bound->element_type() != x.element_type()) {
+      return ffi::Error::InvalidArgument("jaxtv: tol, gap and bound must have the dtype of x");
+    }
+    images = std::move(*all);
+    pixel = std::move(*of_pixel);
+    tol_at = std::move(*of_tol);
+    limit_at = std::move(*of_limit);
+    return ffi::Error::Success();
+  }
+};
+
+// Duals of edges: what to start from, and where those at the end go. None of both, or one per axis.
+template <typename T>
+struct DualBuffers {
+  std::vector<EdgeOperand<T>> from;
+  std::vector<T*> to;
+  std::vector<Strides> to_at;
+
+  // Those of image `i`, per pixel.
+  std::vector<std::vector<T>> Read(const Images& images, int64_t i) const {
+    std::vector<std::vector<T>> duals;
+    ForEdges(images, i, [&](size_t a, int64_t k, bool edge, int64_t from_at, int64_t) {
+      if (a == duals.size()) duals.emplace_back(images.image.pixels());
+      duals[a][k] = edge ? from[a].data[from_at] : T(0);
+    });
+    return duals;
+  }
+
+  void Write(const Images& images, int64_t i, const std::vector<std::vector<T>>& duals) const {
+    ForEdges(images, i, [&](size_t a, int64_t k, bool edge, int64_t, int64_t at) {
+      if (edge) to[a][at] = duals[a][k];
+    });
+  }
+
+ private:
+  // Calls f(axis, pixel, whether an edge starts there, its place in `from`, and in `to`).
+  template <typename F>
+  void ForEdges(const Images& images, int64_t i, const F& f) const {
+    for (size_t a = 0; a < from.size(); ++a) {
+      const int64_t step = images.image.Along(int(a)).inner, n = images.image.size[a];
+      const int64_t to_first = images.Offset(to_at[a], i);
+      std::vector<int64_t> places(images.image.pixels());
+      images.ForPixels(to_at[a], [&](int64_t k, int64_t offset) { places[k] = to_first + offset; });
+      const int64_t from_first = images.Offset(from[a].strides, i);
+      images.ForPixels(from[a].strides, [&](int64_t k, int64_t offset) {
+        f(a, k, k / step % n != n - 1, from_first + offset, places[k]);
+      });
+    }
+  }
+};
+
+template <typename T>
+void SolveOne(const Runner& run, Call& call, const Problem<T>& problem,
+              const DualBuffers<T>& buffers, int64_t i) {
+  const Images& images = call.images;
+  const int64_t pixels = images.image.pixels(), at = images.Offset(call.pixel, i);
+  const T* x = static_cast<const T*>(call.x.untyped_data()) + at;
+  T* y = static_cast<T*>(call.y->untyped_data()) + at;
+  Outcome outcome{{0, 0}, 0, true, true};
+  if (pixels > 0) {
+    std::vector<std::vector<T>> duals = buffers.Read(images, i);
+    const auto weigh = [&](T factor, T cap, auto* rooms, auto* weights) {
+      return problem.Weights(i, factor, cap, rooms, weights);
+    };
+    Request<T> request{
+        double(static_cast<const T*>(call.tol.untyped_data())[images.Offset(call.tol_at, i)]),
+        call.max_sweeps.typed_data()[images.Offset(call.limit_at, i)],
+        x,
+        y,
+        {}};
+    for (auto& p : duals) request.duals.push_back(p.data());
+    if (images.Contiguous(call.pixel)) {
+      outcome = SolveAny(run, images.image, weigh, request);
+    } else {
+      std::vector<T> in(pixels), out(pixels);
+      images.ForPixels(call.pixel, [&](int64_t k, int64_t offset) { in[k] = x[offset]; });
+      request.x = in.data();
+      request.y = out.data();
+      outcome = SolveAny(run, images.image, weigh, request);
+      images.ForPixels(call.pixel, [&](int64_t k, int64_t offset) { y[offset] = out[k]; });
+    }
+    buffers.Write(images, i, duals);
+  }
+  static_cast<T*>(call.gap->untyped_data())[i] = RoundUp<T>(outcome.certificate.gap);
+  static_cast<T*>(call.bound->untyped_data())[i] = RoundUp<T>(outcome.certificate.bound);
+  call.sweeps->typed_data()[i] = outcome.sweeps;
+  call.converged->typed_data()[i] = outcome.converged;
+  call.exact->typed_data()[i] = outcome.exact;
+}
+
 ffi::Error ProxTvnd(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer tol,
                     ffi::Buffer<ffi::S32> max_sweeps, ffi::RemainingArgs lams,
                     ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::AnyBuffer> gap,
                     ffi::Result<ffi::AnyBuffer> bound, ffi::ResultBuffer<ffi::S32> sweeps,
                     ffi::ResultBuffer<ffi::PRED> converged, ffi::ResultBuffer<ffi::PRED> exact,
                     ffi::Span<const int64_t> axes) try {
-  const auto images = ImagesOf(x.dimensions(), axes);
-  if (images.has_error()) return images.error();
-  const auto pixel = PerPixel(x.dimensions(), axes);
-  if (pixel.has_error()) return pixel.error();
-  const auto edge = PerEdge(lams, x, axes);
+  Call call{x, tol, max_sweeps, y, gap, bound, sweeps, converged, exact, axes, {}, {}, {}, {}};
+  if (auto error = call.Check(); error.failure()) return error;
+  const auto edge = PerEdge(lams, 0, x, axes, "lam");
   if (edge.has_error()) return edge.error();
-  const auto tol_at = PerImage(tol.dimensions(), x.dimensions(), axes, "tol");
-  if (tol_at.has_error()) return tol_at.error();
-  const auto limit_at = PerImage(max_sweeps.dimensions(), x.dimensions(), axes, "max_sweeps");
-  if (limit_at.has_error()) return limit_at.error();
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  for (const size_t count : {gap->element_count(), bound->element_count(), sweeps->element_count(),
-                             converged->element_count(), exact->element_count()}) {
-    if (int64_t(count) != images->count) {
-      return ffi::Error::InvalidArgument(
-          "jaxtv: each result but the first is one number per image");
-    }
-  }
-  if (tol.element_type() != x.element_type() || gap->element_type() != x.element_type() ||
-      bound->element_type() != x.element_type()) {
-    return ffi::Error::InvalidArgument("jaxtv: tol, gap and bound must have the dtype of x");
-  }
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
-    const T* xs = static_cast<const T*>(x.untyped_data());
-    const T* tols = static_cast<const T*>(tol.untyped_data());
-    T* ys = static_cast<T*>(y->untyped_data());
-    const Problem<T> problem{*images, *edge, Pointers<T>(lams)};
-    const int64_t pixels = images->image.pixels();
-    ForImages(pool, images->count, [&](const Runner& run, int64_t i) {
-      const int64_t at = images->Offset(*pixel, i);
-      const double image_tol = double(tols[images->Offset(*tol_at, i)]);
-      const int64_t limit = max_sweeps.typed_data()[images->Offset(*limit_at, i)];
-      Outcome outcome{{0, 0}, 0, true, true};
-      if (pixels > 0 && images->Contiguous(*pixel)) {
-        outcome = SolveAny(run, problem, i, xs + at, image_tol, limit, ys + at);
-      } else if (pixels > 0) {
-        std::vector<T> in(pixels), out(pixels);
-        images->ForPixels(*pixel, [&](int64_t k, int64_t offset) { in[k] = xs[at + offset]; });
-        outcome = SolveAny(run, problem, i, in.data(), image_tol, limit, out.data());
-        images->ForPixels(*pixel, [&](int64_t k, int64_t offset) { ys[at + offset] = out[k]; });
-      }
-      static_cast<T*>(gap->untyped_data())[i] = RoundUp<T>(outcome.certificate.gap);
-      static_cast<T*>(bound->untyped_data())[i] = RoundUp<T>(outcome.certificate.bound);
-      sweeps->typed_data()[i] = outcome.sweeps;
-      converged->typed_data()[i] = outcome.converged;
-      exact->typed_data()[i] = outcome.exact;
-    });
+    const Problem<T> problem{call.images, EdgeOperands<T>(lams, 0, *edge)};
+    ForImages(pool, call.images.count,
+              [&](const Runner& run, int64_t i) { SolveOne<T>(run, call, problem, {}, i); });
     return ffi::Error::Success();
   });
 } catch (const std::exception& e) {
   return Caught(e);
 }
 
-// The mean of v over the components of one contiguous image: equal neighbours with a weight.
-template <typename T, typename Run>
-void MeanOfComponents(const Run& run, const Problem<T>& problem, int64_t i, const T* y, const T* v,
-                      T* mean) {
-  const Image& image = problem.images.image;
-  const int64_t pixels = image.pixels();
-  std::vector<std::vector<T>> rooms;
-  std::vector<AxisWeights<T>> weights;
-  problem.Weights(i, std::numeric_limits<T>::infinity(), &rooms, &weights);
-  FusedEdges fused(image.axes());
-  for (int a = 0; a < image.axes(); ++a) {
-    const int64_t step = image.Along(a).inner, n = image.size[a];
-    fused[a].assign(pixels, 0);
-    run((pixels + kBlock - 1) / kBlock, [&](int64_t begin, int64_t end) {
-      const int64_t last = std::min(pixels - step, end * kBlock);
-      for (int64_t k = begin * kBlock; k < last; ++k) {
-        fused[a][k] = y[k] == y[k + step] && k / step % n != n - 1 && weights[a][k] > T(0);
-      }
-    });
+// The same from duals, one operand per axis behind the weights, with as many more results.
+ffi::Error ProxTvndWarm(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer tol,
+                        ffi::Buffer<ffi::S32> max_sweeps, ffi::RemainingArgs args,
+                        ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::AnyBuffer> gap,
+                        ffi::Result<ffi::AnyBuffer> bound, ffi::ResultBuffer<ffi::S32> sweeps,
+                        ffi::ResultBuffer<ffi::PRED> converged, ffi::ResultBuffer<ffi::PRED> exact,
+                        ffi::RemainingRets rets, ffi::Span<const int64_t> axes) try {
+  Call call{x, tol, max_sweeps, y, gap, bound, sweeps, converged, exact, axes, {}, {}, {}, {}};
+  if (auto error = call.Check(); error.failure()) return error;
+  const size_t count = axes.size();
+  if (args.size() != 2 * count || rets.size() != count) {
+    return ffi::Error::InvalidArgument(
+        "jaxtv: expected a weight, a dual to start from and a dual "
+        "at the end for each axis");
   }
-  Components components(image);
-  components.Label(run, fused);
-  components.Average(run, v);
-  for (int64_t k = 0; k < pixels; ++k) {
-    mean[k] = y[k] == y[k] ? T(components.mean(k)) : y[k];
-  }
-}
-
-ffi::Error ComponentMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                         ffi::RemainingArgs lams, ffi::Result<ffi::AnyBuffer> mean,
-                         ffi::Span<const int64_t> axes) try {
-  const auto images = ImagesOf(y.dimensions(), axes);
-  if (images.has_error()) return images.error();
-  const auto pixel = PerPixel(y.dimensions(), axes);
-  if (pixel.has_error()) return pixel.error();
-  const auto edge = PerEdge(lams, y, axes);
+  const auto edge = PerEdge(args, 0, x, axes, "lam");
   if (edge.has_error()) return edge.error();
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
-  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
-  return DispatchFloat(y.element_type(), [&](auto zero) {
+  const auto dual = PerEdge(args, count, x, axes, "init");
+  if (dual.has_error()) return dual.error();
+  std::vector<Strides> to_at;
+  for (size_t a = 0; a < count; ++a) {
+    auto ret = rets.get<ffi::AnyBuffer>(a);
+    if (ret.has_error()) return ret.error();
+    const auto strides = EdgeStrides(**ret, x, axes, a, "dual");
+    if (strides.has_error()) return strides.error();
+    if (int64_t((*ret)->element_count()) != EdgeCount(x, axes[a])) {
+      return ffi::Error::InvalidArgument("jaxtv: a dual at the end has one element per edge");
+    }
+    to_at.push_back(*strides);
+  }
+  return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
-    const T* ys = static_cast<const T*>(y.untyped_data());
-    const T* vs = static_cast<const T*>(v.untyped_data());
-    T* ms = static_cast<T*>(mean->untyped_data());
-    const Problem<T> problem{*images, *edge, Pointers<T>(lams)};
-    const int64_t pixels = images->image.pixels();
-    if (pixels == 0) return ffi::Error::Success();
-    ForImages(pool, images->count, [&](const Runner& run, int64_t i) {
-      const int64_t at = images->Offset(*pixel, i);
-      if (images->Contiguous(*pixel)) {
-        MeanOfComponents(run, problem, i, ys + at, vs + at, ms + at);
-        return;
-      }
-      std::vector<T> level(pixels), in(pixels), out(pixels);
-      images->ForPixels(*pixel, [&](int64_t k, int64_t offset) {
-        level[k] = ys[at + offset];
-        in[k] = vs[at + offset];
-      });
-      MeanOfComponents(run, problem, i, level.data(), in.data(), out.data());
-      images->ForPixels(*pixel, [&](int64_t k, int64_t offset) { ms[at + offset] = out[k]; });
-    });
+    const Problem<T> problem{call.images, EdgeOperands<T>(args, 0, *edge)};
+    DualBuffers<T> buffers{EdgeOperands<T>(args, count, *dual), {}, to_at};
+    for (size_t a = 0; a < count; ++a) {
+      buffers.to.push_back(static_cast<T*>((*rets.get<ffi::AnyBuffer>(a))->untyped_data()));
+    }
+    ForImages(pool, call.images.count,
+              [&](const Runner& run, int64_t i) { SolveOne<T>(run, call, problem, buffers, i); });
     return ffi::Error::Success();
   });
 } catch (const std::exception& e) {
@@ -247,19 +221,26 @@ XLA_FFI_DEFINE_HANDLER(kProxTvnd, ProxTvnd,
                            .Ret<ffi::Buffer<ffi::PRED>>()  // exact
                            .Attr<ffi::Span<const int64_t>>("axes"));
 
-XLA_FFI_DEFINE_HANDLER(kComponentMean, ComponentMean,
+XLA_FFI_DEFINE_HANDLER(kProxTvndWarm, ProxTvndWarm,
                        ffi::Ffi::Bind()
                            .Ctx<ffi::ThreadPool>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .RemainingArgs()        // lam, one per axis
-                           .Ret<ffi::AnyBuffer>()  // mean
+                           .Arg<ffi::AnyBuffer>()         // x
+                           .Arg<ffi::AnyBuffer>()         // tol
+                           .Arg<ffi::Buffer<ffi::S32>>()  // max_sweeps
+                           .RemainingArgs()        // lam, one per axis; then duals to start from
+                           .Ret<ffi::AnyBuffer>()  // y
+                           .Ret<ffi::AnyBuffer>()  // gap
+                           .Ret<ffi::AnyBuffer>()  // bound
+                           .Ret<ffi::Buffer<ffi::S32>>()   // sweeps
+                           .Ret<ffi::Buffer<ffi::PRED>>()  // converged
+                           .Ret<ffi::Buffer<ffi::PRED>>()  // exact
+                           .RemainingRets()                // the duals at the end, one per axis
                            .Attr<ffi::Span<const int64_t>>("axes"));
 
 }  // namespace
 
 Handlers TvndHandlers() {
-  return {{"jaxtv_prox_tvnd", kProxTvnd}, {"jaxtv_component_mean", kComponentMean}};
+  return {{"jaxtv_prox_tvnd", kProxTvnd}, {"jaxtv_prox_tvnd_warm", kProxTvndWarm}};
 }
 
 }  // namespace jaxtv

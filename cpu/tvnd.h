@@ -21,81 +21,111 @@ struct Outcome {
   bool exact = false;      // the bound is at the rounding of T
 };
 
-// |x - mean(x)| and |x| of an image, its range, and whether every pixel is finite.
-struct Scale {
-  double deviation, norm, range;
-  bool finite;
+// Error bounds of an image: what is asked for, and the rounding of T.
+struct Goal {
+  double target, rounding;
+
+  double bound() const { return std::max(target, rounding); }
 };
 
-template <typename T>
-Scale ScaleOf(const T* x, int64_t pixels) {
-  double sum = 0, square = 0;
-  T low = x[0], high = x[0];
-  bool finite = true;
-  for (int64_t k = 0; k < pixels; ++k) {
-    sum += double(x[k]);
-    square += double(x[k]) * double(x[k]);
-    low = std::min(low, x[k]);
-    high = std::max(high, x[k]);
-    finite = finite && std::isfinite(x[k]);
+// When to look at the certificate, which costs about as much as a sweep. The residual is free, and
+// the bound of an image is a slowly growing multiple of it.
+class Schedule {
+ public:
+  Schedule(double goal, int64_t max_sweeps) : goal_(goal), max_sweeps_(max_sweeps) {}
+
+  bool Due(int64_t sweeps, double residual) const {
+    const double ratio =
+        tested_ > 0 ? ratio_ : std::ldexp(0.5, int(std::min<int64_t>(sweeps, 3)) - 1);
+    return sweeps >= max_sweeps_ || sweeps >= latest_ || ratio * residual <= goal_;
   }
-  const double mean = sum / double(pixels);
-  double deviation = 0;
-  for (int64_t k = 0; k < pixels; ++k) deviation += (double(x[k]) - mean) * (double(x[k]) - mean);
-  return {std::sqrt(deviation), std::sqrt(square), double(high) - double(low), finite};
-}
 
-// When to look at the certificate next: it falls about like 1 / sweeps^2.
-inline int64_t NextTest(int64_t sweeps, double bound, double target) {
-  const double factor = std::min(std::max(std::pow(bound / target, 0.45), 1.15), 1.4);
-  return std::max(sweeps + 1, int64_t(std::ceil(double(sweeps) * factor)));
-}
+  void Tested(int64_t sweeps, double residual, double bound) {
+    tested_ = sweeps;
+    latest_ = sweeps + std::max<int64_t>(1, sweeps * 2 / 5);
+    ratio_ = 0.95 * bound / residual;
+  }
 
-// Sweeps until the error bound of `y` is at most `tol` times the deviation of x or at the rounding
-// of T, or improves no more although the sweeps move nothing by more than that; at most
-// `max_sweeps` times. Calls run(items, body) to share work; body(begin, end) does a part of it.
+ private:
+  double goal_;
+  int64_t max_sweeps_, tested_ = 0, latest_ = 8;
+  double ratio_ = 0;
+};
+
+// Which points to try at a test: the union of all equalities, a vote on them, or both. One that was
+// far behind the other is left out until there are twice as many sweeps.
+class Candidates {
+ public:
+  bool VoteFirst() const { return bound_[1] <= bound_[0]; }
+
+  bool Worthwhile(int64_t sweeps, bool vote) const {
+    return sweeps >= 2 * tried_[vote] || bound_[vote] <= 2 * bound_[!vote];
+  }
+
+  void Tried(int64_t sweeps, bool vote, double bound) {
+    tried_[vote] = sweeps;
+    bound_[vote] = bound;
+  }
+
+ private:
+  int64_t tried_[2] = {0, 0};
+  double bound_[2] = {std::numeric_limits<double>::infinity(),
+                      std::numeric_limits<double>::infinity()};
+};
+
+// Sweeps until the error bound of `y` is at the goal, or improves no more although the sweeps move
+// nothing by more than rounding; at most `max_sweeps` times. Calls run(items, body) to share work;
+// body(begin, end) does a part of it. `duals`, one for each axis, or none: feasible duals of
+// the edges to start from, replaced by those at the end.
 //
 // `y` is always a point of certificate.h: it is constant on components, its own equalities say
 // which, and so do its derivatives.
 template <typename T, typename Run>
 Outcome SolveImage(const Run& run, const Image& image, const std::vector<AxisWeights<T>>& weights,
-                   const T* x, const Scale& scale, double tol, int64_t max_sweeps, T* y) {
-  constexpr int64_t kFirstTest = 4, kFirstUnion = 20;
+                   const T* x, Goal goal, int64_t max_sweeps, const std::vector<T*>& duals, T* y) {
   constexpr int kVainTests = 6;
-  const double target = tol * scale.deviation;
-  const double rounding = double(std::numeric_limits<T>::epsilon()) * scale.norm;
-  const double goal = std::max(target, rounding);
   const int64_t pixels = image.pixels();
   Outcome outcome;
   Certificate& best = outcome.certificate;
   std::copy(x, x + pixels, y);
+  if (max_sweeps <= 0) return outcome;
   Alternating<T> solver(image, weights, x);
   Certifier<T> certifier(image, solver);
-  std::vector<T> z(pixels);
-  solver.Start(run);
-  int64_t next = image.axes() == 1 ? 1 : kFirstTest;
+  Room<T> z(pixels);
+  solver.Start(run, duals);
+  Schedule schedule(goal.bound(), max_sweeps);
+  Candidates candidates;
   int vain = 0;
-  for (int64_t k = 1; k <= max_sweeps && best.bound > goal && vain < kVainTests; ++k) {
+  for (int64_t k = 1; k <= max_sweeps && best.bound > goal.bound() && vain < kVainTests; ++k) {
     solver.Sweep(run);
     outcome.sweeps = int32_t(k);
-    const bool fixed = std::sqrt(solver.residual()) <= rounding;
-    if (k < next && k < max_sweeps && (!fixed || vain > 0)) continue;
+    const double residual = std::sqrt(solver.residual());
+    const bool fixed = residual <= goal.rounding;
+    if (image.axes() > 1 && !schedule.Due(k, residual) && (!fixed || vain > 0)) continue;
     const double before = best.bound;
     certifier.Update(run);
-    for (const bool vote : {true, false}) {
-      if (vote ? image.axes() == 1 : image.axes() > 1 && k < kFirstUnion && !fixed) continue;
+    double bound = std::numeric_limits<double>::infinity();
+    const bool vote_first = candidates.VoteFirst();
+    for (const bool vote : {vote_first, !vote_first}) {
+      if (image.axes() == 1 && vote) continue;
+      if (vote != vote_first && !fixed && !candidates.Worthwhile(k, vote)) continue;
       const Certificate found = certifier.Candidate(run, vote, z.data());
+      candidates.Tried(k, vote, found.bound);
+      bound = std::min(bound, found.bound);
       if (found.gap < best.gap) {
         best = found;
-        std::copy(z.begin(), z.end(), y);
+        std::copy(z.data(), z.data() + pixels, y);
       }
-      if (best.bound <= goal) break;
+      if (best.bound <= goal.bound()) break;
     }
     vain = fixed && best.bound > 0.9 * before ? vain + 1 : 0;
-    next = NextTest(k, best.bound, goal);
+    schedule.Tested(k, residual, bound);
   }
-  outcome.converged = best.bound <= target;
-  outcome.exact = best.bound <= rounding;
+  for (size_t a = 0; a < duals.size(); ++a) {
+    std::copy(certifier.p(int(a)), certifier.p(int(a)) + pixels, duals[a]);
+  }
+  outcome.converged = best.bound <= goal.target;
+  outcome.exact = best.bound <= goal.rounding;
   return outcome;
 }
 

@@ -14,6 +14,7 @@
 
 #include "cpu/components.h"
 #include "cpu/image.h"
+#include "cpu/pixels.h"
 
 namespace jaxtv {
 
@@ -42,43 +43,40 @@ class Vote {
   }
 
  private:
+  // Forward `kept` becomes the majority so far, which is that of the piece at its last edge; back
+  // again that is handed to the whole piece.
   void OnRows(const LineBlock& block, const uint8_t* edges, const uint8_t* joined,
               uint8_t* kept) const {
-    int64_t start = block.first, balance = 0;
-    for (int64_t k = start; k < block.first + block.width; ++k) {
-      balance += edges[k] ? 1 : -1;
-      if (joined[k] & joined[k + step_]) continue;
-      if (balance > 0) {
-        std::copy(edges + start, edges + k + 1, kept + start);
-      } else {
-        std::fill(kept + start, kept + k + 1, uint8_t(0));
-      }
-      start = k + 1;
-      balance = 0;
+    const int64_t end = block.first + block.width;
+    int32_t balance = 0;
+    for (int64_t k = block.first; k < end; ++k) {
+      balance += 2 * edges[k] - 1;
+      kept[k] = balance > 0;
+      balance &= -int32_t(joined[k] & joined[k + step_]);
+    }
+    uint8_t verdict = 0;
+    for (int64_t k = end - 1; k >= block.first; --k) {
+      const uint8_t inside = joined[k] & joined[k + step_];
+      verdict = (verdict & inside) | (kept[k] & ~inside);
+      kept[k] = edges[k] & verdict;
     }
   }
 
-  // Down the columns `kept` becomes the majority so far, which is that of the piece at its last
-  // edge; up again that is handed to the whole piece.
+  // The same down the columns and up again.
   void OnColumns(const LineBlock& block, const uint8_t* edges, const uint8_t* joined,
                  uint8_t* kept) const {
+    const PixelKernels<float>& pixels = Pixels<float>();  // the kernels of votes know no type
     std::vector<int32_t> balance(block.width, 0);
     for (int64_t r = 0; r < block.rows; ++r) {
       const int64_t k = block.first + r * block.stride;
-      for (int64_t i = 0; i < block.width; ++i) {
-        const int32_t sum = balance[i] + 2 * edges[k + i] - 1;
-        kept[k + i] = sum > 0;
-        balance[i] = sum * (joined[k + i] & joined[k + i + step_]);
-      }
+      pixels.count_votes(block.width, edges + k, joined + k, joined + k + step_, balance.data(),
+                         kept + k);
     }
     std::vector<uint8_t> verdict(block.width, 0);
     for (int64_t r = block.rows - 1; r >= 0; --r) {
       const int64_t k = block.first + r * block.stride;
-      for (int64_t i = 0; i < block.width; ++i) {
-        const uint8_t inside = joined[k + i] & joined[k + i + step_];
-        verdict[i] = inside ? verdict[i] : kept[k + i];
-        kept[k + i] = edges[k + i] & verdict[i];
-      }
+      pixels.hand_verdicts(block.width, edges + k, joined + k, joined + k + step_, verdict.data(),
+                           kept + k);
     }
   }
 

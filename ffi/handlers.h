@@ -22,11 +22,14 @@ Handlers PullBackHandlers();
 // Of the TV prox by projected Newton steps, core/tv1d_newton.h.
 Handlers Tv1dNewtonHandlers();
 
-// Of the TV prox of images and of the mean over their components, cpu/tvnd.h.
+// Of the TV prox of images, cpu/tvnd.h.
 Handlers TvndHandlers();
 
 // Of a fixed number of sweeps over the axes of images and of their reverse, core/sweeps.h.
 Handlers SweepsHandlers();
+
+// Of the mean over the components of images, cpu/components.h.
+Handlers ComponentMeanHandlers();
 
 // What a handler returns for an exception: none crosses the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {

@@ -123,26 +123,39 @@ inline ffi::ErrorOr<Strides> PerPixel(ffi::AnyBuffer::Dimensions x, ffi::Span<co
   return StridesOf(x, x, axes, "x", [](int64_t, int64_t size) { return size; });
 }
 
-// Of the weights, one operand per axis.
-inline ffi::ErrorOr<std::vector<Strides>> PerEdge(ffi::RemainingArgs lams, ffi::AnyBuffer x,
-                                                  ffi::Span<const int64_t> axes) {
-  if (lams.size() != axes.size()) {
-    return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: " + std::to_string(lams.size()) +
-                                                       " weights for " +
-                                                       std::to_string(axes.size()) + " axes"));
+// The edges along an axis of an array of shape `x`.
+inline int64_t EdgeCount(ffi::AnyBuffer x, int64_t axis) {
+  const int64_t n = x.dimensions()[size_t(axis)];
+  return n == 0 ? 0 : int64_t(x.element_count()) / n * (n - 1);
+}
+
+// Of a buffer with an element for each edge along axes[a].
+inline ffi::ErrorOr<Strides> EdgeStrides(ffi::AnyBuffer edges, ffi::AnyBuffer x,
+                                         ffi::Span<const int64_t> axes, size_t a,
+                                         const char* name) {
+  if (edges.element_type() != x.element_type()) {
+    return ffi::Unexpected(ffi::Error::InvalidArgument(std::string("jaxtv: every ") + name +
+                                                       " must have the dtype of x"));
+  }
+  return StridesOf(edges.dimensions(), x.dimensions(), axes, name, [&](int64_t d, int64_t size) {
+    return d == axes[a] ? std::max<int64_t>(size - 1, 0) : size;
+  });
+}
+
+// Of operands begin, begin + 1, ..., one per axis.
+inline ffi::ErrorOr<std::vector<Strides>> PerEdge(ffi::RemainingArgs args, size_t begin,
+                                                  ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
+                                                  const char* name) {
+  if (args.size() < begin + axes.size()) {
+    return ffi::Unexpected(ffi::Error::InvalidArgument(
+        "jaxtv: " + std::to_string(args.size()) + " operands where each of " +
+        std::to_string(axes.size()) + " axes needs a " + name));
   }
   std::vector<Strides> all;
   for (size_t a = 0; a < axes.size(); ++a) {
-    const auto lam = lams.get<ffi::AnyBuffer>(a);
-    if (lam.has_error()) return ffi::Unexpected(lam.error());
-    if (lam->element_type() != x.element_type()) {
-      return ffi::Unexpected(
-          ffi::Error::InvalidArgument("jaxtv: every lam must have the dtype of x"));
-    }
-    auto strides =
-        StridesOf(lam->dimensions(), x.dimensions(), axes, "lam", [&](int64_t d, int64_t size) {
-          return d == axes[a] ? std::max<int64_t>(size - 1, 0) : size;
-        });
+    const auto edges = args.get<ffi::AnyBuffer>(begin + a);
+    if (edges.has_error()) return ffi::Unexpected(edges.error());
+    auto strides = EdgeStrides(*edges, x, axes, a, name);
     if (strides.has_error()) return ffi::Unexpected(strides.error());
     all.push_back(std::move(*strides));
   }

@@ -28,6 +28,7 @@ class Solution(NamedTuple):
       sweeps: sweeps that were made.
       converged: whether the error bound meets the tolerance.
       exact: whether the error bound is at the rounding of the type.
+      duals: of the edges along each axis, where `prox` got some to start from.
     """
 
     y: Array
@@ -36,21 +37,33 @@ class Solution(NamedTuple):
     sweeps: Array
     converged: Array
     exact: Array
+    duals: tuple[Array, ...] = ()
 
 
 def prox(
-    x: Array, lams: Sequence[Array], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
+    x: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array],
+    tol: Array,
+    max_sweeps: Array,
+    axes: tuple[int, ...],
 ) -> Solution:
     """The TV prox of each image, to an error of at most `tol * ||x - mean(x)||`.
 
     Args:
       x: float32 or float64, any shape.
       lams: weights, one for each of `axes`, as for `_lines.prox`.
+      init: duals to start from, one for each of `axes`, of such shapes as `lams`; or none.
       tol: same dtype and rank as x, size 1 along `axes`, else that of x or 1.
       max_sweeps: int32, of such a shape as `tol`.
       axes: ascending, not negative.
     """
-    return Solution(*_primitive.bind(_prox_p, x, tol, max_sweeps, *lams, axes=axes))
+    if init:
+        results = _primitive.bind(_warm_prox_p, x, tol, max_sweeps, *lams, *init, axes=axes)
+    else:
+        results = _primitive.bind(_prox_p, x, tol, max_sweeps, *lams, axes=axes)
+    y, gap, bound, sweeps, converged, exact, *duals = results
+    return Solution(y, gap, bound, sweeps, converged, exact, tuple(duals))
 
 
 def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int, ...]) -> Array:
@@ -61,11 +74,53 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
     return _primitive.bind(_component_mean_p, y, v, *lams, axes=axes)[0]
 
 
-# In forward mode, as derived below: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
+# Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
+# equal, P the mean over the connected components of A, and s the signs of the other differences.
+# As in one dimension (_tv1d.py), y = P (x - sum_a D_a^T (lam_a * s_a)) with A and s locally
+# constant, so
+#
+#     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
+#
+# An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def solve(
+    x: Array,
+    lams: tuple[Array, ...],
+    init: tuple[Array, ...],
+    tol: Array,
+    max_sweeps: Array,
+    axes: tuple[int, ...],
+) -> Solution:
+    """`prox` with the derivative of the solution, in reverse mode."""
+    return prox(x, lams, init, tol, max_sweeps, axes)
+
+
+def _solve_fwd(x, lams, init, tol, max_sweeps, axes):
+    solution: Solution = solve(x, lams, init, tol, max_sweeps, axes)
+    return solution, (solution.y, lams, init, tol, max_sweeps)
+
+
+def _solve_bwd(axes, residuals, cotangent):
+    y, lams, init, tol, max_sweeps = residuals
+    y, lams = lax.stop_gradient((y, lams))
+    x_bar = component_mean(y, lams, cotangent.y, axes=axes)
+    lams_bar = tuple(
+        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
+        for lam, axis in zip(lams, axes, strict=True)
+    )
+    no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
+    return x_bar, lams_bar, jax.tree.map(jnp.zeros_like, init), jnp.zeros_like(tol), no_sweeps_bar
+
+
+solve.defvjp(_solve_fwd, _solve_bwd)
+
+
+# In forward mode, for the same reasons: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
 def _prox_jvp(results, operands, tangents, *, axes: tuple[int, ...]) -> Array:
-    y, lams = lax.stop_gradient((results[0], operands[3:]))
+    last = 3 + len(axes)
+    y, lams = lax.stop_gradient((results[0], operands[3:last]))
     dy = tangents[0]
-    for dlam, axis in zip(tangents[3:], axes, strict=True):
+    for dlam, axis in zip(tangents[3:last], axes, strict=True):
         dy = _lines.shifted(y, dy, dlam, axis=axis)
     return component_mean(y, lams, dy, axes=axes)
 
@@ -75,8 +130,29 @@ def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[Sh
     return [x, *(_primitive.reduced(x, axes, dtype) for dtype in dtypes)]
 
 
+def _warm_solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
+    return [*_solution(x, axes=axes), *(_primitive.edges(x, axis) for axis in axes)]
+
+
+def _warm_reference(
+    x: Array, tol: Array, max_sweeps: Array, *operands: Array, axes: tuple[int, ...]
+) -> tuple[Array, ...]:
+    """The prox from the usual start; the duals come back as they were given, made feasible."""
+    lams, init = operands[: len(axes)], operands[len(axes) :]
+    duals = (
+        jnp.broadcast_to(
+            jnp.nan_to_num(jnp.clip(p, -lam, lam), posinf=0, neginf=0), _primitive.edges(x, a).shape
+        )
+        for p, lam, a in zip(init, lams, axes, strict=True)
+    )
+    return *prox(x, lams, (), tol, max_sweeps, axes)[:6], *duals
+
+
 _prox_p = _primitive.make(
     "jaxtv_prox_tvnd", _alternating.solve, results=_solution, full_operands=(0,)
+)
+_warm_prox_p = _primitive.make(
+    "jaxtv_prox_tvnd_warm", _warm_reference, results=_warm_solution, full_operands=(0,)
 )
 _component_mean_p = _primitive.make(
     "jaxtv_component_mean",
@@ -86,39 +162,4 @@ _component_mean_p = _primitive.make(
 )
 _primitive.self_adjoint(_component_mean_p)
 _primitive.differentiable(_prox_p, _prox_jvp)
-
-
-# Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
-# equal, P the mean over the connected components of A, and s the signs of the other differences.
-# As in one dimension (_tv1d.py), y = P (x - sum_a D_a^T (lam_a * s_a)) with A and s locally
-# constant, so
-#
-#     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
-#
-# An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def solve(
-    x: Array, lams: tuple[Array, ...], tol: Array, max_sweeps: Array, axes: tuple[int, ...]
-) -> Solution:
-    """`prox` with its derivative in reverse mode."""
-    return prox(x, lams, tol, max_sweeps, axes)
-
-
-def _solve_fwd(x, lams, tol, max_sweeps, axes):
-    solution: Solution = solve(x, lams, tol, max_sweeps, axes)
-    return solution, (solution.y, lams, tol, max_sweeps)
-
-
-def _solve_bwd(axes, residuals, cotangent):
-    y, lams, tol, max_sweeps = residuals
-    y, lams = lax.stop_gradient((y, lams))
-    x_bar = component_mean(y, lams, cotangent.y, axes=axes)
-    lams_bar = tuple(
-        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
-        for lam, axis in zip(lams, axes, strict=True)
-    )
-    no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
-    return x_bar, lams_bar, jnp.zeros_like(tol), no_sweeps_bar
-
-
-solve.defvjp(_solve_fwd, _solve_bwd)
+_primitive.differentiable(_warm_prox_p, _prox_jvp)

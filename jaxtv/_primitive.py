@@ -188,6 +188,15 @@ def _whole_along(x: ShapedArray, axes: tuple[int, ...]) -> PartitionSpec:
     return PartitionSpec(*(None if d in axes else names for d, names in enumerate(x.sharding.spec)))
 
 
+def edges(x: Any, axis: int) -> ShapedArray:
+    """The abstract value of numbers for each pair of neighbours of `x` along `axis`."""
+    aval = jax.typeof(x) if isinstance(x, Array) else x
+    shape = tuple(max(n - 1, 0) if d == axis else n for d, n in enumerate(aval.shape))
+    spec = (None if d == axis else names for d, names in enumerate(aval.sharding.spec))
+    sharding = aval.sharding.update(spec=PartitionSpec(*spec))
+    return aval.update(shape=shape, sharding=sharding)
+
+
 def match_manual_axes(*operands: Array) -> list[Array]:
     """Inside `shard_map`, lets all operands vary over the mesh axes over which any of them does.
 

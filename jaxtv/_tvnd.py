@@ -2,9 +2,8 @@
 """Total variation over several axes: its value and its prox, composed of line solves."""
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +13,11 @@ from jax.typing import ArrayLike
 from jaxtv import _alternating, _arguments, _images, _primitive, _sweeps, _tv1d
 
 Weights = ArrayLike | tuple[ArrayLike, ...]
+Duals = ArrayLike | tuple[ArrayLike, ...]
 
 
 class ProxInfo(NamedTuple):
-    """How well an image's prox was solved. Each field has the batch shape of ``x``.
+    """How well an image's prox was solved. Each field but ``dual`` has the batch shape of ``x``.
 
     Attributes:
       gap: duality gap at the result, in squared units of ``x``.
@@ -26,6 +26,9 @@ class ProxInfo(NamedTuple):
       sweeps: passes over all axes that were made.
       converged: whether the bound met ``tol``.
       exact: whether the bound is at the rounding of the type, ``eps * ||x||``.
+      dual: ``None`` without ``init``. With it, for each of ``axes`` an array with the shape of
+        ``x``, but ``n - 1`` along that axis: the dual ``p`` of each edge, ``|p| <= lam``. At the
+        solution ``y = x - sum_a D_a^T p_a``. It is what ``init`` of the next call takes.
     """
 
     gap: Array
@@ -33,6 +36,35 @@ class ProxInfo(NamedTuple):
     sweeps: Array
     converged: Array
     exact: Array
+    dual: tuple[Array, ...] | None = None
+
+
+@overload
+def prox_tv(
+    x: ArrayLike,
+    lam: Weights,
+    *,
+    axes: Sequence[int],
+    num_sweeps: int | None = None,
+    tol: float = 1e-3,
+    max_sweeps: int = 1000,
+    init: Duals | None = None,
+    return_info: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def prox_tv(
+    x: ArrayLike,
+    lam: Weights,
+    *,
+    axes: Sequence[int],
+    num_sweeps: int | None = None,
+    tol: float = 1e-3,
+    max_sweeps: int = 1000,
+    init: Duals | None = None,
+    return_info: Literal[True],
+) -> tuple[Array, ProxInfo]: ...
 
 
 def prox_tv(
@@ -43,6 +75,7 @@ def prox_tv(
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
+    init: Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, ProxInfo]:
     r"""Proximity operator of anisotropic total variation over any number of axes.
@@ -65,9 +98,17 @@ def prox_tv(
       num_sweeps: ``None`` iterates to ``tol``. ``K`` makes exactly ``K`` sweeps of proximal Dykstra
         (Alg. 1 of the paper), the last axis first.
       tol: for ``num_sweeps=None``, the relative error at which an image stops:
-        ``||y - y*|| <= tol * ||x - mean(x)||``, certified by a duality gap in float64. It also
-        stops where the error is at the rounding of the type, so 0 asks for the exact solution.
-      max_sweeps: for ``num_sweeps=None``, where an image stops at the latest.
+        ``||y - y*|| <= tol * ||x - mean(x)||``, certified by a duality gap. It also stops where the
+        error is at the rounding of the type, so 0 asks for the exact solution. The compiled CPU
+        kernel sums the gap in float64 from terms that are at least 0, so it certifies down to that
+        rounding in float32 too.
+      max_sweeps: for ``num_sweeps=None``, where an image stops at the latest; ``info.converged``
+        says whether it met ``tol``.
+      init: for ``num_sweeps=None``, where to start: ``info.dual`` of an earlier call, for an input
+        or weights that have changed a little since, or 0 for a first call that is to return its
+        dual. Duals beyond the weights are cut back to them, so any numbers are a valid start; they
+        change how many sweeps an image needs, not to what accuracy it is solved. Not
+        differentiated. Platforms without a compiled kernel take it, and start as without.
       return_info: also return a :class:`ProxInfo`.
 
     Returns:
@@ -76,25 +117,62 @@ def prox_tv(
 
     Raises:
       TypeError: if ``x`` is not of a floating type.
-      ValueError: if an axis is out of range or repeated, ``lam`` does not broadcast, or ``tol``
-        or a number of sweeps is negative.
+      ValueError: if an axis is out of range or repeated, ``lam`` or ``init`` does not broadcast,
+        ``tol`` or a number of sweeps is negative, or ``init`` is given with ``num_sweeps``.
 
     Differentiable in ``x`` and ``lam``, in reverse mode: through the sweeps for ``num_sweeps=K``,
     implicitly at the result for ``num_sweeps=None``. ``tol`` has no derivative.
 
     Example:
-      >>> import jax.numpy as jnp, jaxtv
+      >>> import jax, jax.numpy as jnp, jaxtv
       >>> x = jnp.array([[0.0, 0.0, 9.0], [0.0, 0.0, 9.0]])
       >>> jaxtv.prox_tv(x, (0.0, 1.0), axes=(0, 1))
       Array([[0.5, 0.5, 8. ],
              [0.5, 0.5, 8. ]], dtype=float32)
+
+      Frames of a film, each started from where the one before ended:
+
+      >>> frames = jnp.linspace(1.0, 1.1, 5)[:, None, None] * x
+      >>> _, first = jaxtv.prox_tv(frames[0], 1.0, axes=(0, 1), init=0.0, return_info=True)
+      >>> def step(dual, frame):
+      ...     y, info = jaxtv.prox_tv(frame, 1.0, axes=(0, 1), init=dual, return_info=True)
+      ...     return info.dual, y
+      >>> _, ys = jax.lax.scan(step, first.dual, frames)
 
     References:
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022,
       Eq. (2) and Alg. 1. Chambolle, Pock, "A remark on accelerated block coordinate descent for
       computing the proximity operators of a sum of convex functions", SMAI J. Comput. Math. 2015.
     """
-    return checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, REVERSE)
+    return checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, REVERSE)
+
+
+@overload
+def prox_tv_2d(
+    x: ArrayLike,
+    lam: Weights,
+    *,
+    axes: tuple[int, int] = (-2, -1),
+    num_sweeps: int | None = None,
+    tol: float = 1e-3,
+    max_sweeps: int = 1000,
+    init: Duals | None = None,
+    return_info: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def prox_tv_2d(
+    x: ArrayLike,
+    lam: Weights,
+    *,
+    axes: tuple[int, int] = (-2, -1),
+    num_sweeps: int | None = None,
+    tol: float = 1e-3,
+    max_sweeps: int = 1000,
+    init: Duals | None = None,
+    return_info: Literal[True],
+) -> tuple[Array, ProxInfo]: ...
 
 
 def prox_tv_2d(
@@ -105,6 +183,7 @@ def prox_tv_2d(
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
+    init: Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, ProxInfo]:
     r"""Proximity operator of two-dimensional anisotropic total variation.
@@ -123,6 +202,7 @@ def prox_tv_2d(
       num_sweeps: as in :func:`prox_tv`.
       tol: as in :func:`prox_tv`.
       max_sweeps: as in :func:`prox_tv`.
+      init: as in :func:`prox_tv`.
       return_info: as in :func:`prox_tv`.
 
     Returns:
@@ -143,15 +223,7 @@ def prox_tv_2d(
       Eq. (2) and Alg. 1.
     """
     check_two(axes)
-    return prox_tv(
-        x,
-        lam,
-        axes=axes,
-        num_sweeps=num_sweeps,
-        tol=tol,
-        max_sweeps=max_sweeps,
-        return_info=return_info,
-    )
+    return checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, REVERSE)
 
 
 def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) -> Array:
@@ -204,16 +276,22 @@ def checked(
     num_sweeps: int | None,
     tol: ArrayLike,
     max_sweeps: ArrayLike,
+    init: Duals | None,
     return_info: bool,
     rules: Rules,
 ) -> Array | tuple[Array, ProxInfo]:
     """What `prox_tv` returns, with the derivatives that `rules` have."""
     if num_sweeps is not None:
         num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
+        if init is not None:
+            raise ValueError(
+                f"init is for num_sweeps=None, got num_sweeps={num_sweeps}: sweeps of a fixed "
+                "number start from x; leave out one of the two."
+            )
     _arguments.not_negative(tol, "tol")
     _arguments.not_negative(max_sweeps, "max_sweeps")
     static = {"axes": tuple(axes), "num_sweeps": num_sweeps, "rules": rules}
-    return _prox_tv(x, lam, tol, max_sweeps, return_info=return_info, **static)
+    return _prox_tv(x, lam, tol, max_sweeps, init, return_info=return_info, **static)
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "rules"))
@@ -222,6 +300,7 @@ def _prox_tv(
     lam: Weights,
     tol: ArrayLike,
     max_sweeps: ArrayLike,
+    init: Duals | None,
     *,
     axes: tuple[int, ...],
     num_sweeps: int | None,
@@ -231,28 +310,50 @@ def _prox_tv(
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(axes, x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    wide, *lams = _primitive.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    duals = _duals_per_axis(init, x, axes)
+    operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
+    wide, *placed = _primitive.placed(axes, *operands)
+    lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:
         num_sweeps = 0
+        edges = (_primitive.edges(wide, axis).shape for axis in axes)
+        duals = tuple(jnp.zeros(s, wide.dtype) for s in edges if duals)
     if num_sweeps is not None:
         y = _sweep(wide, lams, axes, num_sweeps, rules)
         info = _info_of_sweeps(wide, y, lams, axes, num_sweeps, tol) if return_info else ()
     else:
-        pairs = sorted(zip(axes, lams, strict=True), key=operator.itemgetter(0))
-        ascending = tuple(axis for axis, _ in pairs)
+        order = sorted(range(len(axes)), key=axes.__getitem__)
         per_image = (1,) * x.ndim
         solution: _images.Solution = rules.images(
             wide,
-            tuple(lam for _, lam in pairs),
+            tuple(lams[k] for k in order),
+            lax.stop_gradient(tuple(duals[k] for k in order if duals)),
             jnp.asarray(tol, wide.dtype).reshape(per_image),
             jnp.asarray(max_sweeps, jnp.int32).reshape(per_image),
-            ascending,
+            tuple(axes[k] for k in order),
         )
-        y, *info = solution
+        y, *info, found = solution
+        duals = tuple(found[order.index(k)] for k in range(len(axes)) if duals)
     y = _primitive.sharded_as(y.astype(x.dtype), x)
     if not return_info:
         return y
-    return y, ProxInfo(*(lax.stop_gradient(f).squeeze(axes) for f in info))
+    fields = (lax.stop_gradient(f).squeeze(axes) for f in info[:5])
+    return y, ProxInfo(*fields, dual=lax.stop_gradient(duals) or None)
+
+
+def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
+    """One array of duals for each of `axes`, which broadcast as weights do; or none."""
+    if init is None:
+        return ()
+    if not isinstance(init, tuple):
+        return tuple(_arguments.weights(init, x, axis, "init") for axis in axes)
+    if len(init) != len(axes):
+        raise ValueError(
+            f"init must have one entry for each of {len(axes)} axes, got a tuple of {len(init)}: "
+            "pass info.dual of a call with the same axes."
+        )
+    pairs = zip(init, axes, strict=True)
+    return tuple(_arguments.weights(p, x, a, f"init[{k}]") for k, (p, a) in enumerate(pairs))
 
 
 def _sweep(

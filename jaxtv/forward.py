@@ -42,10 +42,11 @@ def prox_tv(
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
+    init: _tvnd.Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, _tvnd.ProxInfo]:
     """:func:`jaxtv.prox_tv` with a forward-mode derivative."""
-    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, _RULES)
+    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
 
 
 def prox_tv_2d(
@@ -56,11 +57,12 @@ def prox_tv_2d(
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
+    init: _tvnd.Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, _tvnd.ProxInfo]:
     """:func:`jaxtv.prox_tv_2d` with a forward-mode derivative."""
     _tvnd.check_two(axes)
-    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, return_info, _RULES)
+    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
 
 
 # The primitives beneath have both modes; the functions of jaxtv put a custom_vjp on top.

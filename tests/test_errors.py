@@ -160,3 +160,16 @@ def test_values_are_not_checked(name):
     """A negative weight is no exception, inside jit or outside: it gives NaN."""
     assert np.isnan(PROXES[name](lam=-1.0)).all()
     assert np.isnan(jax.jit(PROXES[name])(X, -1.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"init": 0.0, "num_sweeps": 3}, "num_sweeps"),
+        ({"init": (0.0,)}, "2 axes"),
+        ({"init": (0.0, np.zeros((4, 4)))}, r"init\[1\]"),
+    ],
+)
+def test_a_start_that_does_not_fit(options, words):
+    with pytest.raises(ValueError, match=words):
+        jaxtv.prox_tv_2d(jnp.zeros((4, 4)), 0.3, **options)

@@ -21,6 +21,8 @@ PROGRAMS = {
     "lines": ("address,undefined", ["tests/cpp/sanitize.cc"]),
     "threads": ("thread", ["tests/cpp/sanitize.cc"]),
     "lanes": ("address,undefined", LANES),
+    "images": ("address,undefined", ["tests/cpp/sanitize_images.cc"]),
+    "images on threads": ("thread", ["tests/cpp/sanitize_images.cc"]),
     "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
 }
 

@@ -3,35 +3,19 @@
 // tests/test_sanitizers.py. Every array is its own exact allocation, so that any step beyond it
 // shows.
 #include <cstdio>
-#include <functional>
 #include <limits>
 #include <random>
-#include <thread>
 #include <vector>
 
 #include "core/tv1d.h"
 #include "core/tv1d_newton.h"
 #include "cpu/parallel.h"
+#include "tests/cpp/pool.h"
 
 namespace {
 
 using jaxtv::Line;
 using jaxtv::Lines;
-
-// As XLA's pool: tasks run on other threads, some of them late.
-class Pool {
- public:
-  explicit Pool(int64_t threads) : threads_(threads) {}
-  ~Pool() {
-    for (std::thread& t : running_) t.join();
-  }
-  int64_t num_threads() const { return threads_; }
-  void Schedule(std::function<void()>&& task) { running_.emplace_back(std::move(task)); }
-
- private:
-  int64_t threads_;
-  std::vector<std::thread> running_;
-};
 
 template <typename T>
 std::vector<T> Signal(int kind, int64_t n, std::mt19937& random) {
