@@ -14,13 +14,16 @@ namespace {
 // Samples per block: enough work that handing it to a thread pays.
 constexpr int64_t kBlock = 16384;
 
+// Lines per block: enough to fill the lanes.
+constexpr int64_t kBlockLines = 16;
+
 template <typename T>
 ffi::Error Run(ffi::ThreadPool pool, const PullBackOperands<T>& p) {
   if (p.lines.length > kLongLine) {
     PullBackLongLines(pool, p);
     return ffi::Error::Success();
   }
-  const int64_t grain = std::max<int64_t>(1, kBlock / std::max<int64_t>(1, p.lines.length));
+  const int64_t grain = std::max(kBlockLines, kBlock / std::max<int64_t>(1, p.lines.length));
   ParallelFor(pool, p.lines.count(), grain,
               [&](int64_t begin, int64_t end) { PullBackLines(p, begin, end); });
   return ffi::Error::Success();

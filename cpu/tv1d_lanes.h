@@ -32,11 +32,11 @@ struct PullBackBatch {
   int64_t stride;       // of all but lam
   int64_t edge_stride;  // of lam, 0 for one per line
   int count = 0;
-  const T* y[kMostLanes];
-  const T* lam[kMostLanes];  // null for the run mean alone
-  const T* v[kMostLanes];
-  T* x_bar[kMostLanes];
-  T* lam_bar[kMostLanes];
+  const T* y[kMostLanes] = {};
+  const T* lam[kMostLanes] = {};  // null for the run mean alone
+  const T* v[kMostLanes] = {};
+  T* x_bar[kMostLanes] = {};
+  T* lam_bar[kMostLanes] = {};
 };
 
 // Marks at the last sample of a run: the jump after it.

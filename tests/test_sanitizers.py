@@ -12,7 +12,6 @@ COMPILER = shutil.which("g++") or shutil.which("clang++")
 KERNELS = [
     "-DJAXTV_LANES",
     "-DJAXTV_ISA=portable",
-    "-Wno-missing-field-initializers",
     "cpu/tv1d_lines.cc",
     "cpu/tv1d_lanes.cc",
 ]
