@@ -3,11 +3,10 @@
 
     python benchmarks/lines.py [--quick] [--threads 1 2] [--out DIR]
 
-Prints Markdown tables, and saves all figures as DIR/lines.csv and a plot as DIR/lines.png. Peers
+Prints a Markdown table, and saves all figures as DIR/lines.csv and a plot as DIR/lines.png. Peers
 that are not installed are left out: fastprox (Python >= 3.12), prox-tv-sdist. A peer whose answer
-differs is not timed. Every competitor of a case runs once in each
-round, so that a busy machine slows all of them; figures are medians over rounds, and ratios are
-medians of the ratio in a round.
+differs is not timed. Every competitor of a case runs once in each round, so that a busy machine
+slows all of them; figures are medians over rounds, and ratios are medians of the ratio in a round.
 """
 
 import argparse
@@ -22,6 +21,8 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+from lines_report import markdown, plot
+from skimage import data
 
 
 class Case(NamedTuple):
@@ -75,17 +76,15 @@ def signal(case: Case) -> np.ndarray:
         x = x.cumsum(axis=-1)
     elif case.kind == "ramp":
         x = np.linspace(0, 4, n) * (1 + rng.random((*shape[:-1], 1)))
-    elif case.kind == "photo":  # smooth shading, edges, a little grain, 8 bits
-        k = np.arange(n)
-        phase = rng.random((*shape[:-1], 1)) * 6
-        shading = 60 * np.sin(k / 40 + phase) + 40 * np.sign(np.sin(k / 25 + 2 * phase))
-        x = np.clip(np.round(128 + shading + 1.5 * x), 0, 255) / 16
+    elif case.kind == "photo":  # rows of a clean photograph of 8 bits
+        x = np.resize(data.camera().reshape(-1, n), shape) / 16
     return np.ascontiguousarray(np.moveaxis(x, -1, case.axis), dtype=case.dtype)
 
 
 def competitors(case: Case, x: np.ndarray, g: np.ndarray, threads: int) -> dict:
     """What to call, by library and pass. Each returns an array, computed."""
-    return _jaxtv(case, x, g) | _fastprox(case, x, g, threads) | _proxtv(case, x)
+    found = _jaxtv(case, x, g) | _fastprox(case, x, g, threads) | _proxtv(case, x)
+    return found | _plain(case, x) if case.table == "Batch" else found
 
 
 def _jaxtv(case, x, g):
@@ -107,6 +106,19 @@ def _jaxtv(case, x, g):
         ("jaxtv", "forward"): lambda: prox(on_device, lam).block_until_ready(),
         ("jaxtv", "with backward"): lambda: jax.block_until_ready(both(on_device, lam, cotangent)),
     }
+
+
+def _plain(case, x):
+    """What jaxtv computes where it has no compiled kernel."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxtv import _reference
+
+    lam = jnp.full((1,) * x.ndim, case.lam, case.dtype)
+    prox = jax.jit(lambda x: _reference.prox(x, lam, axis=x.ndim - 1))
+    on_device = jnp.asarray(x)
+    return {("plain JAX", "forward"): lambda: prox(on_device).block_until_ready()}
 
 
 def _fastprox(case, x, g, threads):
@@ -235,52 +247,6 @@ def worker(threads: int, quick: bool) -> None:
     print(json.dumps(rows))
 
 
-def markdown(rows: list[dict]) -> str:
-    """One table for each group of cases and number of threads."""
-    libraries = sorted({r["library"] for r in rows} - {"jaxtv"})
-    lines = []
-    for table in dict.fromkeys(r["table"] for r in rows):
-        for threads in dict.fromkeys(r["threads"] for r in rows):
-            mine = [r for r in rows if r["table"] == table and r["threads"] == threads]
-            lines += ["", f"### {table}, {threads} thread{'s' * (threads > 1)}", ""]
-            head = ["case", "pass", "floor ms", "jaxtv ms", *(f"{p} / jaxtv" for p in libraries)]
-            lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-            for row in (r for r in mine if r["library"] == "jaxtv"):
-                case = Case(*(row[f] for f in Case._fields))
-                ratio = {
-                    r["library"]: f"{r['ratio']:.2f}"
-                    for r in mine
-                    if r["pass"] == row["pass"] and all(r[f] == row[f] for f in Case._fields)
-                }
-                cells = [case.label(), row["pass"], f"{row['floor_ms']:.3f}", f"{row['ms']:.3f}"]
-                cells += [ratio.get(p, "") for p in libraries]
-                lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def plot(rows: list[dict], path: pathlib.Path) -> None:
-    """Ratios to jaxtv in all cases."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    peers = [r for r in rows if r["library"] != "jaxtv"]
-    labels = [Case(*(r[f] for f in Case._fields)).label() for r in peers]
-    figure, axes = pyplot.subplots(figsize=(8, 12), layout="constrained")
-    for kind, marker in (("forward", "o"), ("with backward", "x")):
-        chosen = [
-            (r["ratio"], label) for r, label in zip(peers, labels, strict=True) if r["pass"] == kind
-        ]
-        if chosen:
-            axes.plot(*zip(*chosen, strict=True), marker, label=kind)
-    axes.axvline(1, color="black")
-    axes.set(xscale="log", xlabel="time of a peer / time of jaxtv")
-    axes.tick_params("y", labelsize=6)
-    axes.legend()
-    figure.savefig(path, dpi=150)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer cases, shorter: under a minute")
@@ -292,13 +258,13 @@ def main() -> None:
         worker(args.worker, args.quick)
         return
     rows = [row for threads in args.threads for row in run(threads, args.quick)]
-    print(markdown(rows))
+    print(markdown(rows, Case))
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / "lines.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    plot(rows, args.out / "lines.png")
+    plot(rows, Case, args.out / "lines.png")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive
+from jaxtv import _primitive, _sharding
 
 
 def certify(
@@ -168,7 +168,7 @@ def _run_scan(combine, values: Array, joined: Array, axis: int, *, reverse: bool
 
 
 def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
-    per_image = _primitive.reduced(x, axes, x.dtype)
+    per_image = _sharding.reduced(x, axes, x.dtype)
     return [x, per_image, per_image]
 
 

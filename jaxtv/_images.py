@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _alternating, _lines, _primitive, _tv1d
+from jaxtv import _alternating, _lines, _primitive, _sharding, _tv1d
 
 
 class Solution(NamedTuple):
@@ -127,11 +127,11 @@ def _prox_jvp(results, operands, tangents, *, axes: tuple[int, ...]) -> Array:
 
 def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     dtypes = (x.dtype, x.dtype, jnp.int32, bool, bool)
-    return [x, *(_primitive.reduced(x, axes, dtype) for dtype in dtypes)]
+    return [x, *(_sharding.reduced(x, axes, dtype) for dtype in dtypes)]
 
 
 def _warm_solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
-    return [*_solution(x, axes=axes), *(_primitive.edges(x, axis) for axis in axes)]
+    return [*_solution(x, axes=axes), *(_sharding.edges(x, axis) for axis in axes)]
 
 
 def _warm_reference(
@@ -141,7 +141,7 @@ def _warm_reference(
     lams, init = operands[: len(axes)], operands[len(axes) :]
     duals = (
         jnp.broadcast_to(
-            jnp.nan_to_num(jnp.clip(p, -lam, lam), posinf=0, neginf=0), _primitive.edges(x, a).shape
+            jnp.nan_to_num(jnp.clip(p, -lam, lam), posinf=0, neginf=0), _sharding.edges(x, a).shape
         )
         for p, lam, a in zip(init, lams, axes, strict=True)
     )

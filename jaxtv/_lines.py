@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive, _reference, _reference_newton
+from jaxtv import _primitive, _reference, _reference_newton, _sharding
 
 NEWTON_STEPS = 100
 """Where Newton's method leaves a line to the direct one, unless the caller says otherwise."""
@@ -108,7 +108,7 @@ def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *
 
 
 def _cotangents(y: ShapedArray, _, lam: ShapedArray, *, axis: int) -> list[ShapedArray]:
-    return [y, _primitive.reduced(y, (axis,), y.dtype, lam.shape[axis])]
+    return [y, _sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
 
 
 _prox_p = _primitive.make(
@@ -120,7 +120,7 @@ _prox_p = _primitive.make(
 _newton_p = _primitive.make(
     "jaxtv_prox_tv1d_newton",
     _reference_newton.newton,
-    results=lambda x, *_, axis, **__: [x, _primitive.reduced(x, (axis,), jnp.int32)],
+    results=lambda x, *_, axis, **__: [x, _sharding.reduced(x, (axis,), jnp.int32)],
     full_operands=(0,),
 )
 _run_mean_p = _primitive.make(

@@ -9,7 +9,6 @@ may be cut over devices.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,14 +16,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
-from jax.extend.mlir import ir
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 
-from jaxtv import _ffi
+from jaxtv import _ffi, _sharding
 
 
 def make(
@@ -66,7 +64,7 @@ def make(
 
 def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
     """The results of a primitive that `make` made."""
-    alike = match_manual_axes(*operands)
+    alike = _sharding.match_manual_axes(*operands)
     x = jax.typeof(alike[0])
     if not any(x.sharding.spec[_first_axis(params) :]):
         return primitive.bind(*alike, **params)
@@ -95,7 +93,7 @@ def _bind_per_device(
         in_specs=tuple(map(spec, operands)),
         out_specs=[spec(r) for r in results],
     )
-    return mapped(*(resharded(a, spec(a)) for a in operands))
+    return mapped(*(_sharding.resharded(a, spec(a)) for a in operands))
 
 
 def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
@@ -156,66 +154,6 @@ def self_adjoint(primitive: Primitive) -> None:
     linear(primitive, lambda c, y, *rest, **params: bind(primitive, y, *c, *rest, **params)[0])
 
 
-def reduced(x: ShapedArray, axes: tuple[int, ...], dtype: Any, size: int = 1) -> ShapedArray:
-    """The abstract value of numbers for each line or image of `x`: `size` of them along `axes`."""
-    shape = tuple(size if d in axes else own for d, own in enumerate(x.shape))
-    sharding = x.sharding.update(spec=_whole_along(x, axes))
-    return x.update(shape=shape, dtype=jnp.dtype(dtype), sharding=sharding)
-
-
-def placed(axes: tuple[int, ...], x: Array, *others: Array) -> list[Array]:
-    """Operands such that each device can work on its lines or images along `axes` alone.
-
-    Inside `shard_map` all vary over the same mesh axes. On a mesh with explicit axes, whose
-    shardings are part of the type, they are gathered along `axes`: jnp functions refuse to cut what
-    the differences between neighbours leave. With automatic axes XLA gathers.
-    """
-    return [resharded(a, _whole_along(jax.typeof(a), axes)) for a in match_manual_axes(x, *others)]
-
-
-def sharded_as(y: Array, x: Array) -> Array:
-    """`y`, over devices as `x` of the same shape is: undoes `placed`."""
-    return resharded(y, jax.typeof(x).sharding.spec)
-
-
-def resharded(x: Array, spec: PartitionSpec) -> Array:
-    """`x`, cut over devices as `spec` says; not touched if it is so already."""
-    sharding = jax.typeof(x).sharding
-    return x if sharding.spec == spec else jax.sharding.reshard(x, sharding.update(spec=spec))
-
-
-def _whole_along(x: ShapedArray, axes: tuple[int, ...]) -> PartitionSpec:
-    return PartitionSpec(*(None if d in axes else names for d, names in enumerate(x.sharding.spec)))
-
-
-def edges(x: Any, axis: int) -> ShapedArray:
-    """The abstract value of numbers for each pair of neighbours of `x` along `axis`."""
-    aval = jax.typeof(x) if isinstance(x, Array) else x
-    shape = tuple(max(n - 1, 0) if d == axis else n for d, n in enumerate(aval.shape))
-    spec = (None if d == axis else names for d, names in enumerate(aval.sharding.spec))
-    sharding = aval.sharding.update(spec=PartitionSpec(*spec))
-    return aval.update(shape=shape, sharding=sharding)
-
-
-def match_manual_axes(*operands: Array) -> list[Array]:
-    """Inside `shard_map`, lets all operands vary over the mesh axes over which any of them does.
-
-    jnp functions do this by themselves; binding a primitive does not.
-    """
-
-    def varying(x: Array) -> frozenset[str]:
-        aval = jax.typeof(x)
-        aval = getattr(aval, "manual_axis_type", aval)
-        return frozenset(getattr(aval, "varying", None) or getattr(aval, "vma", None) or ())
-
-    axes = [varying(x) for x in operands]
-    union = frozenset().union(*axes)
-    return [
-        x if a == union else lax.pcast(x, tuple(sorted(union - a)), to="varying")
-        for x, a in zip(operands, axes, strict=True)
-    ]
-
-
 def _first_axis(params: dict[str, Any]) -> int:
     return params["axis"] if "axis" in params else min(params["axes"])
 
@@ -269,7 +207,7 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
             size = _scratch_bytes(lines, axes, *scratch)
             work_space = ShapedArray((*batch, size), jnp.uint8)
             ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
-        extra = _partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
+        extra = _sharding.partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
         attributes = {k: np.array(v) if isinstance(v, tuple) else v for k, v in params.items()}
         lowering = jax.ffi.ffi_lowering(target, extra_attributes=extra)
         values = lowering(ctx, *operands, **attributes)[:num_results]
@@ -302,41 +240,3 @@ def _scratch_bytes(
     if isinstance(lines[0], int) and lines[0] <= longest:
         return 1  # not 0: a buffer of no bytes is a case that backends forget
     return (per_sample + per_axis * axes) * math.prod(lines)
-
-
-def _partitioning(avals_in: Sequence, avals_out: Sequence, first: int) -> dict[str, ir.Attribute]:
-    """What tells XLA that a call may be partitioned along the dimensions before `first`."""
-    batch_dims = ir.DictAttr.get({"num_batch_dims": ir.StringAttr.get(str(first))})
-    attributes: dict[str, ir.Attribute] = {"mhlo.frontend_attributes": batch_dims}
-    operands, results = ([aval.shape for aval in avals] for avals in (avals_in, avals_out))
-    if (rule := _sharding_rule(operands, results, first)) is not None:
-        attributes["sdy.sharding_rule"] = rule
-    return attributes
-
-
-def _sharding_rule(
-    operands: Sequence[Sequence[int]], results: Sequence[Sequence[int]], first: int
-) -> ir.Attribute | None:
-    """Shardy's rule for operands and results that share the dimensions before `first`.
-
-    Each of those is a factor that may be sharded; every other dimension is a factor of its own that
-    must be whole on each device.
-    """
-    shapes = [*operands, *results]
-    if first == 0 or not all(isinstance(size, int) for shape in shapes for size in shape):
-        return None  # nothing to shard, or symbolic sizes (export)
-    names = itertools.chain("ijklmnopqrstuvwxyz", (f"z_{k}" for k in itertools.count(1)))
-    batch = [next(names) for _ in range(first)]
-    sizes = dict(zip(batch, shapes[0], strict=False))
-    rows, whole = [], []
-    for shape in shapes:
-        own = [next(names) for _ in shape[first:]]
-        sizes |= zip(own, shape[first:], strict=True)
-        whole += own
-        rows.append("[" + ", ".join(batch + own) + "]")
-    factors = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    taken, given = ", ".join(rows[: len(operands)]), ", ".join(rows[len(operands) :])
-    return ir.Attribute.parse(
-        f"#sdy.op_sharding_rule<({taken})->({given}) "
-        f"{{{factors}}} need_replication={{{', '.join(whole)}}}>"
-    )

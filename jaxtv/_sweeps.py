@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive, _reference_sweeps
+from jaxtv import _primitive, _reference_sweeps, _sharding
 from jaxtv._tv1d import WeightSpec
 
 
@@ -56,7 +56,7 @@ def _bind(x, lams, axes, num_sweeps, *, keep_bits) -> list[Array]:
 
 def solve(x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int) -> Array:
     """The same with a derivative in reverse mode, of which the codes are the only residual."""
-    x, *lams = _primitive.match_manual_axes(x, *lams)
+    x, *lams = _sharding.match_manual_axes(x, *lams)
     return _solve(x, tuple(lams), axes, num_sweeps, tuple(map(WeightSpec.of, lams)))
 
 
@@ -126,7 +126,7 @@ def _reverse_results(
     del num_sweeps
     sizes = (y_bar.shape[a] - 1 if each else 1 for a, each in zip(axes, edges, strict=True))
     lam_bars = (
-        _primitive.reduced(y_bar, (axis,), y_bar.dtype, size)
+        _sharding.reduced(y_bar, (axis,), y_bar.dtype, size)
         for axis, size in zip(axes, sizes, strict=True)
     )
     return [y_bar, *lam_bars]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _arguments, _lines, _primitive
+from jaxtv import _arguments, _lines, _sharding
 
 METHODS = ("direct", "newton")
 
@@ -117,9 +117,9 @@ def checked(
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
     lam = _arguments.weights(lam, x, axis)
-    wide, lam = _primitive.placed((axis,), x.astype(lam.dtype), lam)
+    wide, lam = _sharding.placed((axis,), x.astype(lam.dtype), lam)
     y, iterations = rule(wide, lam, axis, method)
-    return _primitive.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
+    return _sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
 
 
 def solve(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
@@ -153,7 +153,7 @@ class WeightSpec(NamedTuple):
 
     def sum(self, cotangent: Array) -> Array:
         """The cotangent of a weight, from that of one that may vary where this one is shared."""
-        return _primitive.resharded(cotangent.sum(self.shared, keepdims=True), self.sharding)
+        return _sharding.resharded(cotangent.sum(self.shared, keepdims=True), self.sharding)
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -222,7 +222,7 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
     axis = _arguments.tv_axis(axis, x.ndim)
     if x.shape[axis] == 0:
         return x.sum(axis, keepdims=keepdims)
-    (x,) = _primitive.placed((axis,), x)
+    (x,) = _sharding.placed((axis,), x)
     wide = x.astype(_arguments.compute_type(x))
     dual = jnp.cumsum(wide - wide.mean(axis, keepdims=True), axis=axis)
     return jnp.abs(dual).max(axis, keepdims=keepdims).astype(x.dtype)

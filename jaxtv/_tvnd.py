@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _images, _primitive, _sweeps, _tv1d
+from jaxtv import _alternating, _arguments, _images, _sharding, _sweeps, _tv1d
 
 Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
@@ -251,7 +251,7 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
     x = _arguments.signal(x)
     axes = _arguments.tv_axes(tuple(axes), x.ndim)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    wide, *lams = _primitive.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    wide, *lams = _sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
     return _alternating.total_variation(wide, lams, axes).squeeze(axes).astype(x.dtype)
 
 
@@ -312,11 +312,11 @@ def _prox_tv(
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
     operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
-    wide, *placed = _primitive.placed(axes, *operands)
+    wide, *placed = _sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:
         num_sweeps = 0
-        edges = (_primitive.edges(wide, axis).shape for axis in axes)
+        edges = (_sharding.edges(wide, axis).shape for axis in axes)
         duals = tuple(jnp.zeros(s, wide.dtype) for s in edges if duals)
     if num_sweeps is not None:
         y = _sweep(wide, lams, axes, num_sweeps, rules)
@@ -334,7 +334,7 @@ def _prox_tv(
         )
         y, *info, found = solution
         duals = tuple(found[order.index(k)] for k in range(len(axes)) if duals)
-    y = _primitive.sharded_as(y.astype(x.dtype), x)
+    y = _sharding.sharded_as(y.astype(x.dtype), x)
     if not return_info:
         return y
     fields = (lax.stop_gradient(f).squeeze(axes) for f in info[:5])
