@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """JAX primitives that run compiled kernels.
 
-All of JAX's machinery that the operators need is in this file: the choice of a kernel per platform,
+All of JAX's machinery that the operators need is here and in `_sharding.py`: a kernel per platform,
 batching, sharding, differentiation of the linear ones. An operand is never transposed or reshaped:
 the kernels read which axes are meant from the parameter `axis` or `axes`, counted from the front.
 All other dimensions are batch dimensions, and those before the first of the axes are where arrays
