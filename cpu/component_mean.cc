@@ -48,7 +48,7 @@ ffi::Error ComponentMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer 
   if (images.has_error()) return images.error();
   const auto pixel = PerPixel(y.dimensions(), axes);
   if (pixel.has_error()) return pixel.error();
-  const auto edge = PerEdge(lams, 0, y, axes, "lam");
+  const auto edge = PerEdge(lams, 0, 1, y, axes, "lam");
   if (edge.has_error()) return edge.error();
   if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
   if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;

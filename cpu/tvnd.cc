@@ -148,7 +148,7 @@ ffi::Error ProxTvnd(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer tol,
                     ffi::Span<const int64_t> axes) try {
   Call call{x, tol, max_sweeps, y, gap, bound, sweeps, converged, exact, axes, {}, {}, {}, {}};
   if (auto error = call.Check(); error.failure()) return error;
-  const auto edge = PerEdge(lams, 0, x, axes, "lam");
+  const auto edge = PerEdge(lams, 0, 1, x, axes, "lam");
   if (edge.has_error()) return edge.error();
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
@@ -176,9 +176,9 @@ ffi::Error ProxTvndWarm(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer t
         "jaxtv: expected a weight, a dual to start from and a dual "
         "at the end for each axis");
   }
-  const auto edge = PerEdge(args, 0, x, axes, "lam");
+  const auto edge = PerEdge(args, 0, 2, x, axes, "lam");
   if (edge.has_error()) return edge.error();
-  const auto dual = PerEdge(args, count, x, axes, "init");
+  const auto dual = PerEdge(args, 1, 2, x, axes, "init");
   if (dual.has_error()) return dual.error();
   std::vector<Strides> to_at;
   for (size_t a = 0; a < count; ++a) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "cpu/tvnd.h"
@@ -65,9 +66,10 @@ void Clip(int64_t pixels, const std::vector<AxisWeights<T>>& weights,
   }
 }
 
+// None where the image is its own prox; then nothing is written.
 template <typename T, typename Run, typename Weigh>
-Outcome SolveScaled(const Run& run, const Image& image, const Weigh& weigh,
-                    const Request<T>& request, T unit) {
+std::optional<Outcome> SolveScaled(const Run& run, const Image& image, const Weigh& weigh,
+                                   const Request<T>& request, T unit) {
   const int64_t pixels = image.pixels();
   const Scale scale = ScaleOf(request.x, pixels);
   std::vector<std::vector<T>> rooms;
@@ -87,11 +89,7 @@ Outcome SolveScaled(const Run& run, const Image& image, const Weigh& weigh,
   for (const auto& room : rooms) {
     for (const T w : room) trivial = trivial && w == T(0);
   }
-  if (trivial || scale.range == 0) {
-    std::copy(request.x, request.x + pixels, request.y);
-    for (T* p : request.duals) std::fill(p, p + pixels, T(0));
-    return {{0, 0}, 0, true, true};
-  }
+  if (trivial || scale.range == 0) return std::nullopt;
   const Goal goal{request.tol * scale.deviation,
                   double(std::numeric_limits<T>::epsilon()) * scale.norm};
   return SolveImage(run, image, weights, request.x, goal, request.max_sweeps, request.duals,
@@ -104,21 +102,30 @@ Outcome SolveScaled(const Run& run, const Image& image, const Weigh& weigh,
 template <typename T, typename Run, typename Weigh>
 Outcome SolveAny(const Run& run, const Image& image, const Weigh& weigh, Request<T> request) {
   const int64_t pixels = image.pixels();
-  const T unit = UnitOf(request.x, pixels);
-  if (unit == T(1)) return SolveScaled(run, image, weigh, request, unit);
+  const T* const given = request.x;
+  const T unit = UnitOf(given, pixels);
   const auto multiply = [&](T* values, T factor) {
     for (int64_t k = 0; k < pixels; ++k) values[k] *= factor;
   };
-  std::vector<T> x(request.x, request.x + pixels);
-  multiply(x.data(), unit);
-  for (T* p : request.duals) multiply(p, unit);
-  request.x = x.data();
-  Outcome outcome = SolveScaled(run, image, weigh, request, unit);
+  std::vector<T> x;
+  if (unit != T(1)) {
+    x.assign(given, given + pixels);
+    multiply(x.data(), unit);
+    for (T* p : request.duals) multiply(p, unit);
+    request.x = x.data();
+  }
+  std::optional<Outcome> outcome = SolveScaled(run, image, weigh, request, unit);
+  if (!outcome) {  // in its own bits, whatever scaling rounds
+    std::copy(given, given + pixels, request.y);
+    for (T* p : request.duals) std::fill(p, p + pixels, T(0));
+    return {{0, 0}, 0, true, true};
+  }
+  if (unit == T(1)) return *outcome;
   multiply(request.y, 1 / unit);
   for (T* p : request.duals) multiply(p, 1 / unit);
-  outcome.certificate.bound /= double(unit);
-  outcome.certificate.gap = outcome.certificate.gap / double(unit) / double(unit);
-  return outcome;
+  outcome->certificate.bound /= double(unit);
+  outcome->certificate.gap = outcome->certificate.gap / double(unit) / double(unit);
+  return *outcome;
 }
 
 }  // namespace jaxtv

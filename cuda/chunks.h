@@ -15,8 +15,8 @@ namespace jaxtv::cuda {
 namespace {
 
 constexpr int kChunkThreads = 256;
-constexpr int kChunkBlocks = 2;  // on a multiprocessor
-constexpr int kJoinThreads = 512;
+constexpr int kChunkBlocks = 2;    // on a multiprocessor
+constexpr int kJoinThreads = 512;  // bounds name 1 block: else nvcc saves registers by spilling
 constexpr int kLeastTiles = 2;     // of a chunk
 constexpr int kMostChunks = 1024;  // of a line
 

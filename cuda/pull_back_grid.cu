@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinRuns(const __grid_constant__ GridPullBack<T> p) {
   PullBackChunk<T>* const chunks = p.ChunksOf(blockIdx.x);
   const Line<T> x_bar = p.operands.XBar(blockIdx.x);
@@ -134,7 +134,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
 
 // The cotangent of a weight that all edges of a line share.
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridSumSlopes(const __grid_constant__ GridPullBack<T> p) {
   const PullBackChunk<T>* const chunks = p.ChunksOf(blockIdx.x);
   Total<T> mine{}, all{};

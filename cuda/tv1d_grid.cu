@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinSummaries(const __grid_constant__ GridProx<T> p) {
   const int64_t line = blockIdx.x;
   const ChunkState<T>* const states = p.States(line);
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
 
 // `first`: before the first round, when there are no jumps, but no level was tried either.
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinSegments(const __grid_constant__ GridProx<T> p, const bool first) {
   const int64_t line = blockIdx.x;
   LineState<T>& state = p.StateOf(line);
@@ -166,13 +166,13 @@ __device__ void ScanMaps(ChunkState<T>* states, int chunks) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinMaps(const __grid_constant__ GridProx<T> p) {
   if (p.StateOf(blockIdx.x).solving) ScanMaps(p.States(blockIdx.x), p.chunks.per_line);
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinSides(const __grid_constant__ GridProx<T> p) {
   if (!p.StateOf(blockIdx.x).solving) return;
   ChunkState<T>* const states = p.States(blockIdx.x);
@@ -189,7 +189,8 @@ __global__ void __launch_bounds__(kJoinThreads)
 
 // One block for a line that is not solved yet.
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads) GridFinish(const __grid_constant__ GridProx<T> p) {
+__global__ void __launch_bounds__(kJoinThreads, 1)
+    GridFinish(const __grid_constant__ GridProx<T> p) {
   if (p.StateOf(blockIdx.x).solving) p.template At<kJoinThreads>(blockIdx.x).Refine();
 }
 
@@ -212,7 +213,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kJoinThreads)
+__global__ void __launch_bounds__(kJoinThreads, 1)
     GridJoinWrites(const __grid_constant__ GridProx<T> p) {
   if (p.StateOf(blockIdx.x).summary.NeedsSolving()) {
     ScanMaps(p.States(blockIdx.x), p.chunks.per_line);

@@ -9,9 +9,11 @@ namespace jaxtv::cuda {
 namespace {
 
 constexpr int kNewtonThreads = 64;
+constexpr int kNewtonBlocks =
+    4;  // on a multiprocessor: without it, nvcc saves registers by spilling
 
 template <typename T>
-__global__ void __launch_bounds__(kNewtonThreads)
+__global__ void __launch_bounds__(kNewtonThreads, kNewtonBlocks)
     NewtonLines(const Lines lines, const __grid_constant__ WeightLayout weights,
                 const NewtonOptions options, const T* __restrict__ x, const T* __restrict__ lam,
                 T* __restrict__ y, int32_t* __restrict__ steps, double* __restrict__ scratch) {

@@ -50,7 +50,7 @@ ffi::Error ComponentMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v
                          ffi::Result<ffi::AnyBuffer> scratch, ffi::Span<const int64_t> axes) try {
   const auto images = ImagesOf(y.dimensions(), axes);
   if (images.has_error()) return images.error();
-  const auto edge = PerEdge(lams, 0, y, axes, "lam");
+  const auto edge = PerEdge(lams, 0, 1, y, axes, "lam");
   if (edge.has_error()) return edge.error();
   if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
   if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;

@@ -142,15 +142,16 @@ inline ffi::ErrorOr<Strides> EdgeStrides(ffi::AnyBuffer edges, ffi::AnyBuffer x,
   });
 }
 
-// Of operands begin, begin + 1, ..., one per axis.
-inline ffi::ErrorOr<std::vector<Strides>> PerEdge(ffi::RemainingArgs args, size_t begin,
-                                                  ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
-                                                  const char* name) {
-  if (args.size() < begin + axes.size()) {
+// Of one of `groups` groups of operands, each of one operand per axis.
+inline ffi::ErrorOr<std::vector<Strides>> PerEdge(ffi::RemainingArgs args, size_t group,
+                                                  size_t groups, ffi::AnyBuffer x,
+                                                  ffi::Span<const int64_t> axes, const char* name) {
+  if (args.size() != groups * axes.size()) {
     return ffi::Unexpected(ffi::Error::InvalidArgument(
         "jaxtv: " + std::to_string(args.size()) + " operands where each of " +
         std::to_string(axes.size()) + " axes needs a " + name));
   }
+  const size_t begin = group * axes.size();
   std::vector<Strides> all;
   for (size_t a = 0; a < axes.size(); ++a) {
     const auto edges = args.get<ffi::AnyBuffer>(begin + a);

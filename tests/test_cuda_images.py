@@ -167,7 +167,7 @@ def test_wrong_operands_are_refused(fast):  # noqa: F811
         "gap and bound are one number": lambda: raw([x, x, number, space], x, vote, *full),
         "work space is too small": lambda: raw([x, number, number, space], x, vote, *full),
         "ascending": lambda: raw([x, space], x, x, one, one, axes=both[::-1].copy()),
-        "2 weights for 1 axes": lambda: raw([x, space], x, x, one, one, axes=both[:1]),
+        "2 operands where each of 1 axes": lambda: raw([x, space], x, x, one, one, axes=both[:1]),
         "v of shape": lambda: raw([x, space], x, one, one, one),
     }.items():
         with pytest.raises((jax.errors.JaxRuntimeError, ValueError), match=message):

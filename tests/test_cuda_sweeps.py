@@ -31,7 +31,8 @@ class EmulatedSweeps(Emulated):
         codes = jax.ShapeDtypeStruct((*x.shape[:first], 2, *x.shape[first:]), "uint8")
         results = (jax.ShapeDtypeStruct(x.shape, x.dtype), *((codes,) * keep_bits))
         params = {"num_sweeps": np.int64(NUM_SWEEPS), "keep_bits": keep_bits}
-        return self.call("jaxtv_sweeps", results, x, *lams, axes=np.array(axes), **params)
+        call = jax.ffi.ffi_call(self.names["jaxtv_sweeps"], results)
+        return call(x, *lams, axes=np.array(axes), **params)
 
     def reverse(self, y_bar, codes, axes, edges):
         results = [jax.ShapeDtypeStruct(y_bar.shape, y_bar.dtype)]
@@ -40,9 +41,8 @@ class EmulatedSweeps(Emulated):
             shape[axis] = shape[axis] - 1 if each else 1
             results.append(jax.ShapeDtypeStruct(shape, y_bar.dtype))
         params = {"num_sweeps": np.int64(NUM_SWEEPS), "edges": np.array(edges)}
-        return self.call(
-            "jaxtv_sweeps_reverse", results, y_bar, codes, axes=np.array(axes), **params
-        )
+        call = jax.ffi.ffi_call(self.names["jaxtv_sweeps_reverse"], results)
+        return call(y_bar, codes, axes=np.array(axes), **params)
 
 
 @pytest.fixture(scope="module")

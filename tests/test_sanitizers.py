@@ -14,6 +14,7 @@ KERNELS = [
     "-DJAXTV_ISA=portable",
     "cpu/tv1d_lines.cc",
     "cpu/tv1d_lanes.cc",
+    "cpu/pixels.cc",
 ]
 LANES = ["-DJAXTV_ISA=portable", "tests/cpp/lanes.cc", "cpu/tv1d_lanes.cc"]
 PROGRAMS = {

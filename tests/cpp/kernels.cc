@@ -22,9 +22,11 @@ namespace jaxtv {
 // One instruction set is enough here.
 namespace avx2 {
 const LaneSet& Kernels() { return portable::Kernels(); }
+const PixelSet& Pixels() { return portable::Pixels(); }
 }  // namespace avx2
 namespace avx512 {
 const LaneSet& Kernels() { return portable::Kernels(); }
+const PixelSet& Pixels() { return portable::Pixels(); }
 }  // namespace avx512
 }  // namespace jaxtv
 
@@ -130,8 +132,7 @@ std::vector<float> OneImage(AnyPool& pool, int seed) {
     jaxtv::ParallelFor(pool, items, 1, body);
   };
   std::vector<float> y(x.size());
-  jaxtv::SolveImage<float>(run, image, weights, x.data(), jaxtv::ScaleOf(x.data(), image.pixels()),
-                           1e-3, 20, y.data());
+  jaxtv::SolveImage<float>(run, image, weights, x.data(), jaxtv::Goal{1e-3, 0}, 20, {}, y.data());
   return y;
 }
 
