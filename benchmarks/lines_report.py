@@ -31,8 +31,9 @@ def markdown(rows: list[dict], case_type: type) -> str:
 
 
 def case_of(row: dict, case_type: type):
-    """The case that a row belongs to."""
-    return case_type(*(row[field] for field in case_type._fields))
+    """The case that a row belongs to; JSON made lists of its tuples."""
+    values = (row[field] for field in case_type._fields)
+    return case_type(*(tuple(v) if isinstance(v, list) else v for v in values))
 
 
 def plot(rows: list[dict], case_type: type, path: pathlib.Path) -> None:
