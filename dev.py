@@ -4,7 +4,8 @@
 
 python3 dev.py quickstart    denoise a photograph and show the result
 python3 dev.py notebook      execute the CIFAR-10 notebook in its small mode
-python3 dev.py cifar10       the CIFAR-10 experiment; options as in examples/cifar10/README.md
+python3 dev.py EXAMPLE       cifar10, denoising, edges, smoothing or wsol, with its options: --small
+                             takes seconds, examples/EXAMPLE/README.md has the others
 python3 dev.py test          all checks: format, lint, types, tests
 python3 dev.py setup         only install
 """
@@ -28,6 +29,7 @@ EMULATED_IMAGES = [
     "-k",
     "exact_is_exact or component_means or any_number",
 ]
+EXAMPLES = ("cifar10", "denoising", "edges", "smoothing", "wsol")
 CPP = {".h", ".cc", ".cu"}
 BUILD_INPUTS = ("pyproject.toml", "CMakeLists.txt", "core", "cpu", "cuda", "ffi")
 
@@ -78,8 +80,8 @@ def notebook() -> None:
     print("executed: out/cifar10.ipynb")
 
 
-def cifar10() -> None:
-    run("python", "-m", "examples.cifar10", *sys.argv[2:])
+def example() -> None:
+    run("python", "-m", f"examples.{sys.argv[1]}", *sys.argv[2:])
 
 
 def test() -> None:
@@ -102,7 +104,7 @@ TASKS = {
     "setup": lambda: None,
     "quickstart": quickstart,
     "notebook": notebook,
-    "cifar10": cifar10,
+    **dict.fromkeys(EXAMPLES, example),
     "test": test,
 }
 

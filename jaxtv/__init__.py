@@ -4,8 +4,9 @@
 from importlib.metadata import version as _version
 
 from jaxtv._ffi import FFI_TARGETS, compiled_platforms
+from jaxtv._prox import ProxInfo
 from jaxtv._tv1d import LineInfo, lambda_max, prox_tv_1d
-from jaxtv._tvnd import ProxInfo, prox_tv, prox_tv_2d, total_variation
+from jaxtv._tvnd import prox_tv, prox_tv_2d, total_variation
 
 __version__ = _version("jaxtv")
 __all__ = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _images, _sweeps, _tv1d, _tvnd
+from jaxtv import _images, _prox, _sweeps, _tv1d, _tvnd
 
 
 def prox_tv_1d(
@@ -36,34 +36,34 @@ def prox_tv_1d(
 
 def prox_tv(
     x: ArrayLike,
-    lam: _tvnd.Weights,
+    lam: _prox.Weights,
     *,
     axes: Sequence[int],
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
-    init: _tvnd.Duals | None = None,
+    init: _prox.Duals | None = None,
     return_info: bool = False,
-) -> Array | tuple[Array, _tvnd.ProxInfo]:
+) -> Array | tuple[Array, _prox.ProxInfo]:
     """:func:`jaxtv.prox_tv` with a forward-mode derivative."""
-    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
+    return _prox.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
 
 
 def prox_tv_2d(
     x: ArrayLike,
-    lam: _tvnd.Weights,
+    lam: _prox.Weights,
     *,
     axes: tuple[int, int] = (-2, -1),
     num_sweeps: int | None = None,
     tol: float = 1e-3,
     max_sweeps: int = 1000,
-    init: _tvnd.Duals | None = None,
+    init: _prox.Duals | None = None,
     return_info: bool = False,
-) -> Array | tuple[Array, _tvnd.ProxInfo]:
+) -> Array | tuple[Array, _prox.ProxInfo]:
     """:func:`jaxtv.prox_tv_2d` with a forward-mode derivative."""
     _tvnd.check_two(axes)
-    return _tvnd.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
+    return _prox.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
 
 
 # The primitives beneath have both modes; the functions of jaxtv put a custom_vjp on top.
-_RULES = _tvnd.Rules(_tv1d.solve_raw, _sweeps.solve_raw, _images.prox)
+_RULES = _prox.Rules(_tv1d.solve_raw, _sweeps.solve_raw, _images.prox)
