@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""From the arguments of prox_tv to the solver that serves them."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxtv import _alternating, _arguments, _images, _sharding
+
+Weights = ArrayLike | tuple[ArrayLike, ...]
+Duals = ArrayLike | tuple[ArrayLike, ...]
+
+
+class ProxInfo(NamedTuple):
+    """How well an image's prox was solved. Each field but ``dual`` has the batch shape of ``x``.
+
+    Attributes:
+      gap: duality gap at the result, in squared units of ``x``.
+      error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
+        its square root and that of twice the gap.
+      sweeps: passes over all axes that were made.
+      converged: whether the bound met ``tol``.
+      exact: whether the bound is at the rounding of the type, ``eps * ||x||``.
+      dual: ``None`` without ``init``. With it, for each of ``axes`` an array with the shape of
+        ``x``, but ``n - 1`` along that axis: the dual ``p`` of each edge, ``|p| <= lam``. At the
+        solution ``y = x - sum_a D_a^T p_a``. It is what ``init`` of the next call takes.
+    """
+
+    gap: Array
+    error_bound: Array
+    sweeps: Array
+    converged: Array
+    exact: Array
+    dual: tuple[Array, ...] | None = None
+
+
+class Rules(NamedTuple):
+    """The operators with their derivatives, in one mode."""
+
+    line: Callable  # as _tv1d.solve
+    sweeps: Callable  # as _sweeps.solve
+    images: Callable  # as _images.solve
+
+
+def checked(
+    x: ArrayLike,
+    lam: Weights,
+    axes: Sequence[int],
+    num_sweeps: int | None,
+    tol: ArrayLike,
+    max_sweeps: ArrayLike,
+    init: Duals | None,
+    return_info: bool,
+    rules: Rules,
+) -> Array | tuple[Array, ProxInfo]:
+    """What `prox_tv` returns, with the derivatives that `rules` have."""
+    if num_sweeps is not None:
+        num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
+        if init is not None:
+            raise ValueError(
+                f"init is for num_sweeps=None, got num_sweeps={num_sweeps}: sweeps of a fixed "
+                "number start from x; leave out one of the two."
+            )
+    _arguments.not_negative(tol, "tol")
+    _arguments.not_negative(max_sweeps, "max_sweeps")
+    static = {"axes": tuple(axes), "num_sweeps": num_sweeps, "rules": rules}
+    return _prox_tv(x, lam, tol, max_sweeps, init, return_info=return_info, **static)
+
+
+@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "rules"))
+def _prox_tv(
+    x: ArrayLike,
+    lam: Weights,
+    tol: ArrayLike,
+    max_sweeps: ArrayLike,
+    init: Duals | None,
+    *,
+    axes: tuple[int, ...],
+    num_sweeps: int | None,
+    return_info: bool,
+    rules: Rules,
+) -> Array | tuple[Array, ProxInfo]:
+    x = _arguments.signal(x)
+    axes = _arguments.tv_axes(axes, x.ndim)
+    lams = _arguments.weights_per_axis(lam, x, axes)
+    duals = _duals_per_axis(init, x, axes)
+    operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
+    wide, *placed = _sharding.placed(axes, *operands)
+    lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
+    if x.size == 0:
+        num_sweeps = 0
+        edges = (_sharding.edges(wide, axis).shape for axis in axes)
+        duals = tuple(jnp.zeros(s, wide.dtype) for s in edges if duals)
+    if num_sweeps is not None:
+        y = _sweep(wide, lams, axes, num_sweeps, rules)
+        info = _info_of_sweeps(wide, y, lams, axes, num_sweeps, tol) if return_info else ()
+    else:
+        order = sorted(range(len(axes)), key=axes.__getitem__)
+        per_image = (1,) * x.ndim
+        solution: _images.Solution = rules.images(
+            wide,
+            tuple(lams[k] for k in order),
+            lax.stop_gradient(tuple(duals[k] for k in order if duals)),
+            jnp.asarray(tol, wide.dtype).reshape(per_image),
+            jnp.asarray(max_sweeps, jnp.int32).reshape(per_image),
+            tuple(axes[k] for k in order),
+        )
+        y, *info, found = solution
+        duals = tuple(found[order.index(k)] for k in range(len(axes)) if duals)
+    y = _sharding.sharded_as(y.astype(x.dtype), x)
+    if not return_info:
+        return y
+    fields = (lax.stop_gradient(f).squeeze(axes) for f in info[:5])
+    return y, ProxInfo(*fields, dual=lax.stop_gradient(duals) or None)
+
+
+def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
+    """One array of duals for each of `axes`, which broadcast as weights do; or none."""
+    if init is None:
+        return ()
+    if not isinstance(init, tuple):
+        return tuple(_arguments.weights(init, x, axis, "init") for axis in axes)
+    if len(init) != len(axes):
+        raise ValueError(
+            f"init must have one entry for each of {len(axes)} axes, got a tuple of {len(init)}: "
+            "pass info.dual of a call with the same axes."
+        )
+    pairs = zip(init, axes, strict=True)
+    return tuple(_arguments.weights(p, x, a, f"init[{k}]") for k, (p, a) in enumerate(pairs))
+
+
+def _sweep(
+    x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int, rules: Rules
+) -> Array:
+    """Sweeps of Alg. 1: the last axis goes first, as rows do before columns."""
+    if num_sweeps == 0:
+        return jnp.where(_alternating.is_valid(x, lams, axes), x, jnp.nan)
+    if len(axes) == 1:  # the first sweep solves it
+        return rules.line(x, lams[0], axes[0], "direct")[0]
+    return rules.sweeps(x, lams[::-1], axes[::-1], num_sweeps)
+
+
+def _info_of_sweeps(
+    x: Array,
+    y: Array,
+    lams: Sequence[Array],
+    axes: tuple[int, ...],
+    num_sweeps: int,
+    tol: ArrayLike,
+) -> ProxInfo:
+    """How good `y` is. Its dual is x - y: a sum of one feasible image for each axis."""
+    x, y, lams = lax.stop_gradient((x, y, lams))
+    gap = _alternating.gap(y, (x - y,), lams, axes)
+    bound = jnp.sqrt(gap)
+    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
+    sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
+    return ProxInfo(gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
