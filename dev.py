@@ -26,6 +26,7 @@ QUESTIONS = ("values", "gradients", "numerics", "transforms", "newton", "sweeps"
 EMULATED = ["-k", "not reference", *(f"tests/test_{name}.py" for name in QUESTIONS)]
 EMULATED_IMAGES = [
     "tests/test_certificate.py",
+    "tests/test_components.py",
     "-k",
     "exact_is_exact or component_means or any_number",
 ]

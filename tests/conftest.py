@@ -47,3 +47,22 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("large"):
                 item.add_marker(pytest.mark.skip(reason="large case on a slow backend"))
+
+
+@pytest.fixture(scope="session")
+def fast():
+    """The CUDA operators on the emulator."""
+    return _emulated("fast")
+
+
+@pytest.fixture(scope="session")
+def check():
+    """The same, with each access to memory checked."""
+    return _emulated("check")
+
+
+def _emulated(kind):
+    import cuda_emulation
+    from emulated import Emulated
+
+    return Emulated(cuda_emulation.build_module(kind))

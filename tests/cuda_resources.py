@@ -3,7 +3,7 @@
 
     python tests/cuda_resources.py > tests/cuda_resources.txt
 
-writes the table that test_cuda.py holds the sources against.
+writes the table that test_cuda_build.py holds the sources against.
 """
 
 import pathlib

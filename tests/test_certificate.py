@@ -11,52 +11,10 @@ import pytest
 from helpers import bits, large, signal
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from images import FORMS, SHAPES, distance, solve, weight, weights_of
 
 import jaxtv
 from jaxtv import _alternating, _images
-
-# Two images, two volumes, and a weight for each form that `lam` can take.
-SHAPES = {2: (2, 7, 6), 3: (2, 4, 5, 3)}
-FORMS = ("scalar", "image", "pair", "line", "edge", "zeros", "infinite")
-
-
-def weight(form, dims, seed=0):
-    rng, shape = np.random.default_rng(seed), SHAPES[dims]
-    axes = range(1, dims + 1)
-
-    def per_edge(axis):
-        return rng.uniform(0.1, 1, [n - (d == axis) for d, n in enumerate(shape)])
-
-    if form == "scalar":
-        return 0.3
-    if form == "image":
-        return rng.uniform(0.1, 1, (2,) + (1,) * dims)
-    if form == "pair":
-        return tuple(0.1 + 0.2 * a for a in axes)
-    if form == "line":
-        return tuple(per_edge(a).max(axis=a, keepdims=True) for a in axes)
-    edges = tuple(per_edge(a) for a in axes)
-    for w in edges:
-        if form == "zeros":
-            w[rng.random(w.shape) < 0.3] = 0
-        if form == "infinite":
-            w[rng.random(w.shape) < 0.2] = np.inf
-    return edges
-
-
-def weights_of(lam, dims):
-    return lam if isinstance(lam, tuple) else (lam,) * dims
-
-
-def solve(x, lam, dims, **options):
-    lam = jax.tree.map(lambda w: jnp.asarray(w, x.dtype), lam)
-    return jaxtv.prox_tv(x, lam, axes=range(1, dims + 1), max_sweeps=20_000, **options)
-
-
-def distance(y, want):
-    return np.sqrt(np.sum((np.float64(y) - want) ** 2, tuple(range(1, y.ndim))))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -182,53 +140,6 @@ def test_an_edge_of_weight_zero_ties_nothing():
     np.testing.assert_array_equal(x_bar, target)
 
 
-def components(y, lams):
-    """Labels of the connected components of equal neighbours with a positive weight."""
-    nodes, pairs = np.arange(y.size).reshape(y.shape), []
-    for axis, w in enumerate(lams):
-        ahead = np.diff(y, axis=axis) == 0
-        joined = ahead & (np.broadcast_to(w, ahead.shape) > 0)
-        first = np.delete(nodes, -1, axis)[joined]
-        pairs.append(np.stack([first, np.delete(nodes, 0, axis)[joined]]))
-    rows, columns = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(y.size, y.size))
-    return connected_components(graph, directed=False)[1]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("levels", [2, 3, 9])
-@pytest.mark.parametrize("shape", [(1,), (9,), (1, 7), (7, 1), (40, 33), (5, 4, 6), (3, 2, 4, 3)])
-def test_component_means(shape, levels, dtype):
-    rng = np.random.default_rng(levels)
-    y, v = rng.integers(0, levels, shape).astype(dtype), rng.normal(size=shape).astype(dtype)
-    lams = [
-        rng.integers(0, 3, [n - (a == d) for d, n in enumerate(shape)]) for a in range(len(shape))
-    ]
-    axes = tuple(range(len(shape)))
-    got = _images.component_mean(
-        jnp.array(y), [jnp.array(w, dtype) for w in lams], jnp.array(v), axes=axes
-    )
-    label = components(y, lams)
-    mean = np.bincount(label, v.ravel().astype(np.float64)) / np.bincount(label)
-    tolerance = 8 * float(jnp.finfo(dtype).eps)
-    np.testing.assert_allclose(got, mean[label].reshape(shape), rtol=tolerance, atol=tolerance)
-
-
-@large
-def test_component_means_of_a_large_image():
-    """Across the stripes that threads label on their own: a spiral is one component."""
-    y = np.zeros((300, 301), np.float32)
-    for k in range(0, 148, 2):  # walls of a spiral, one pixel thick
-        y[k + 1, k : 300 - k - 2] = 1
-        y[k + 1 : 300 - k - 1, 300 - k - 2] = 1
-    v = np.random.default_rng(0).normal(size=y.shape).astype(np.float32)
-    ones = [jnp.ones((1, 1), jnp.float32)] * 2
-    got = _images.component_mean(jnp.array(y), ones, jnp.array(v), axes=(0, 1))
-    label = components(y, (1, 1))
-    mean = np.bincount(label, v.ravel().astype(np.float64)) / np.bincount(label)
-    np.testing.assert_allclose(got, mean[label].reshape(y.shape), rtol=1e-6, atol=1e-7)
-
-
 def solve_plainly(form, dims, dtype, tol):
     """What the solver in plain JAX gives, and the compiled one."""
     x = jnp.array(signal("noise", SHAPES[dims]), dtype)
@@ -316,67 +227,6 @@ def test_four_axes_have_the_gradient_of_the_solution():
     np.testing.assert_allclose(
         sum(lam_bar), (loss(x, ahead) - loss(x, behind)) / (2 * step), rtol=1e-6
     )
-
-
-def residual(x, duals):
-    """x - sum_a D_a^T p_a."""
-    for axis, p in enumerate(duals, x.ndim - len(duals)):
-        zero = np.zeros_like(np.take(np.asarray(x), [0], axis))
-        x = x + np.diff(np.concatenate([zero, p, zero], axis), axis=axis)
-    return x
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("form", FORMS)
-def test_the_dual_is_feasible_and_ends_a_second_call(form, dims):
-    x = jnp.array(signal("noise", SHAPES[dims]))
-    lam = weight(form, dims)
-    y, info = solve(x, lam, dims, tol=1e-9, init=0.0, return_info=True)
-    assert bits(y) == bits(solve(x, lam, dims, tol=1e-9))
-    for p, w in zip(info.dual, weights_of(lam, dims), strict=True):
-        assert (np.abs(p) <= w).all()
-    assert (distance(residual(x, info.dual), y) <= 2 * np.float64(info.error_bound)).all()
-    _, again = solve(x, lam, dims, tol=1e-9, init=info.dual, return_info=True)
-    assert again.converged.all() and (again.sweeps <= 2).all()
-
-
-@pytest.mark.parametrize("start", ["other weights", "noise", "infinite", "nan"])
-def test_any_start_gives_a_certified_answer(start):
-    x = signal("noise", SHAPES[2])
-    rng = np.random.default_rng(0)
-    shapes = [[n - (d == a) for d, n in enumerate(x.shape)] for a in (1, 2)]
-    value = {"infinite": np.inf, "nan": np.nan}.get(start)
-    init = tuple(
-        jnp.array(rng.normal(size=s) if value is None else np.full(s, value)) for s in shapes
-    )
-    if start == "other weights":
-        init = solve(jnp.array(x), 2.0, 2, init=0.0, return_info=True)[1].dual
-    y, info = solve(jnp.array(x), 0.3, 2, tol=1e-6, init=init, return_info=True)
-    assert info.converged.all()
-    assert (distance(y, oracle.prox_nd(x, (0.3, 0.3), (1, 2))) <= info.error_bound + 1e-9).all()
-
-
-def test_a_warm_start_is_carried_by_scan_and_vmap_and_has_no_derivative():
-    x = jnp.array(signal("noise", (3, 9, 8)))
-    frames = x * jnp.linspace(1.0, 1.01, 4)[:, None, None, None]
-
-    def frame_by_frame(images):
-        first = jaxtv.prox_tv_2d(images[0], 0.3, init=0.0, return_info=True)[1].dual
-
-        def step(dual, image):
-            y, info = jaxtv.prox_tv_2d(image, 0.3, init=dual, return_info=True)
-            return info.dual, (y, info.sweeps)
-
-        return jax.lax.scan(step, first, images)[1]
-
-    ys, sweeps = jax.jit(jax.vmap(frame_by_frame, 1, 1))(frames)
-    _, cold = jaxtv.prox_tv_2d(frames, 0.3, return_info=True)
-    assert 10 * int(sweeps.sum()) < 7 * int(cold.sweeps.sum())
-    for i in range(3):  # each as if alone
-        assert bits(ys[:, i]) == bits(frame_by_frame(frames[:, i])[0])
-    init = tuple(jnp.zeros_like(p) for p in (x[:, 1:], x[..., 1:]))
-    loss = lambda p: jaxtv.prox_tv_2d(x, 0.3, init=p).sum()  # noqa: E731
-    assert all((g == 0).all() for g in jax.grad(loss)(init))
 
 
 @pytest.mark.parametrize("exponent", [-300, -160, 160, 300])

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
+from emulated import SCHEDULES
 from helpers import bits, signal
-from test_certificate import components
-from test_cuda import SCHEDULES, check, fast  # noqa: F401
+from images import components
 
 from jaxtv import _certificate, _lines
 
@@ -70,7 +70,7 @@ def component_mean(emulated, y, v, lams, axes):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["noise", "steps"])
 @pytest.mark.parametrize(("shape", "axes"), CASES)
-def test_the_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind, dtype):  # noqa: F811
+def test_the_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind, dtype):
     x, *operands = state(shape, axes, dtype, kind)
     vote = flags(shape, axes)
     z, gap, bound = certify(fast, x, vote, *operands, axes)
@@ -86,7 +86,7 @@ def test_the_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("shape", "axes"), CASES)
-def test_means_over_components(fast, shape, axes, dtype):  # noqa: F811
+def test_means_over_components(fast, shape, axes, dtype):
     """Of values whose size differs much, from component to component and within."""
     rng = np.random.default_rng(4)
     y = rng.integers(0, 2, shape).astype(dtype)
@@ -103,7 +103,7 @@ def test_means_over_components(fast, shape, axes, dtype):  # noqa: F811
     assert (np.abs(np.float64(got) - mean) <= 4 * float(jnp.finfo(dtype).eps) * size).all()
 
 
-def test_what_is_not_finite_stays_in_its_component(fast):  # noqa: F811
+def test_what_is_not_finite_stays_in_its_component(fast):
     y = jnp.array([[0, 0, 1, 1, 2, 2, 3, 3, np.nan]])
     v = jnp.array([[np.inf, 1, -np.inf, 1, np.inf, -np.inf, 2, 4, 5]])
     got = component_mean(fast, y, v, [jnp.ones((1, 1))] * 2, (0, 1))
@@ -112,7 +112,7 @@ def test_what_is_not_finite_stays_in_its_component(fast):  # noqa: F811
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):  # noqa: F811
+def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
     for shape, axes in [((2, 40, 9), (1, 2)), ((1, 7, 6, 3), (1, 2)), ((1, 70), (1,))]:
         x, results, duals, lams = state(shape, axes, dtype, "steps")
         answers = set()
@@ -127,7 +127,7 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):  # noqa: F
 
 
 @pytest.mark.parametrize("lam", [0.1, 1.0])
-def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):  # noqa: F811
+def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):
     """Also after sweeps that have not come near the solution, in either type and for any vote."""
     x = signal("walk", (4, 11, 12))
     want = oracle.prox_nd(x, (lam, lam), (1, 2))
@@ -147,7 +147,7 @@ def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):  # noqa: F811
             assert (np.float64(bound) ** 2 >= np.float64(gap) * (1 - 1e-6)).all()
 
 
-def test_wrong_operands_are_refused(fast):  # noqa: F811
+def test_wrong_operands_are_refused(fast):
     x, vote, one = jnp.ones((2, 3)), jnp.ones((1, 1), bool), jnp.ones((1, 1))
     number, space = jax.ShapeDtypeStruct((1, 1), x.dtype), jax.ShapeDtypeStruct((9,), "uint8")
     both = np.array([0, 1])

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from emulated import SCHEDULES, Emulated
 from helpers import bits, signal
-from test_cuda import SCHEDULES, Emulated
 from test_sweeps import weights
 
 from jaxtv import _sweeps

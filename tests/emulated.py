@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The CUDA operators on an emulator: lines for each of their regimes, and how to call them."""
+
+import math
+
+import cuda_emulation
+import jax
+import jax.numpy as jnp
+import numpy as np
+from cuda_emulator.library import EmulatedLibrary
+from helpers import signal
+
+# Each regime of cuda/regime.h, with tiles and blocks that are full, not full, and several.
+STAGED = [((70, 21), 1), ((2, 33, 5), 1), ((3, 64), 1), ((1, 2), 1)]
+STRIDED = [((2, 30, 33), 1), ((40, 65), 0)]
+ON_CHIP = [((3, 65), 1), ((2, 128, 2), 1), ((1, 129), 1), ((2, 700), 1)]
+IN_MEMORY = [((1, 2049), 1), ((2100, 2), 0)]
+CASES = [*STAGED, *STRIDED, *ON_CHIP, *IN_MEMORY]
+SMALL = [((35, 9), 1), ((1, 7, 5), 1), ((1, 6, 33), 1), ((1, 300), 1), ((1, 520), 1)]
+SCHEDULES = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
+
+
+class Emulated:
+    """The operators on lines of a library made by `cuda_emulation`."""
+
+    def __init__(self, path):
+        self.library = EmulatedLibrary(path)
+        module = cuda_emulation.load(path)
+        self.scratch = module.scratch
+        self.names = {}
+        for name, handler in module.targets.items():
+            self.names[name] = f"{path.parent.name}_{name}"
+            jax.ffi.register_ffi_target(self.names[name], handler, platform="cpu")
+
+    def call(self, name, operands, axis, *results, **attributes):
+        """All results but the work space; the first is like the first operand."""
+        x = operands[0]
+        per_sample, longest = self.scratch[name]
+        size = per_sample * math.prod(x.shape) if x.shape[axis] > longest else 1
+        results = (jax.ShapeDtypeStruct(x.shape, x.dtype), *results)
+        work_space = jax.ShapeDtypeStruct((size,), "uint8")
+        call = jax.ffi.ffi_call(self.names[name], (*results, work_space))
+        return call(*operands, axis=np.int64(axis), **attributes)[:-1]
+
+    def prox(self, x, lam, axis):
+        return self.call("jaxtv_prox_tv1d", (x, lam), axis)[0]
+
+    def run_mean(self, y, v, axis):
+        return self.call("jaxtv_run_mean", (y, v), axis)[0]
+
+    def pull_back(self, y, lam, v, axis):
+        edges = (*y.shape[:axis], lam.shape[axis], *y.shape[axis + 1 :])
+        result = jax.ShapeDtypeStruct(edges, y.dtype)
+        return self.call("jaxtv_pull_back", (y, v, lam), axis, result)
+
+    def newton(self, x, lam, axis, max_steps=100, halving=False):
+        sizes = [1 if d == axis else n for d, n in enumerate(x.shape)]
+        steps = jax.ShapeDtypeStruct(sizes, "int32")
+        attributes = {"max_steps": np.int64(max_steps), "halving": halving}
+        return self.call("jaxtv_prox_tv1d_newton", (x, lam), axis, steps, **attributes)
+
+    def sweeps(self, x):
+        """Two sweeps over images [outer, height, width], of which one is bad, and their reverse."""
+        x = jnp.concatenate([x, x.at[0, 0, 0].set(jnp.nan)])
+        lam = jnp.ones((1, 1, 1), x.dtype)
+        params = {"num_sweeps": np.int64(2), "axes": np.array([2, 1])}
+        like, codes = (jax.ShapeDtypeStruct(x.shape, t) for t in (x.dtype, "uint8"))
+        codes = codes.update(shape=(len(x), 1, *x.shape[1:]))
+        sweeps, reverse = (self.names[f"jaxtv_sweeps{suffix}"] for suffix in ("", "_reverse"))
+        y, codes = jax.ffi.ffi_call(sweeps, (like, codes))(x, lam, lam, keep_bits=True, **params)
+        lines = [like.update(shape=(*x.shape[:2], 1)), like.update(shape=(len(x), 1, x.shape[2]))]
+        edges = np.array([0, 0])
+        return jax.ffi.ffi_call(reverse, [like, *lines])(y, codes, edges=edges, **params)[0]
+
+    def with_space(self, name, results, *operands, axes):
+        """An operator on images, with the work space that it wants as a last result."""
+        per_sample, _, per_axis = self.scratch[name]
+        size = (per_sample + per_axis * len(axes)) * operands[0].size
+        results = [*results, jax.ShapeDtypeStruct((size,), "uint8")]
+        return self.image_call(name, results, *operands, axes=axes)[:-1]
+
+    def image_call(self, name, results, *operands, axes):
+        return jax.ffi.ffi_call(self.names[name], results)(*operands, axes=np.array(axes))
+
+
+def operands(shape, axis, kind, dtype, weights):
+    """x, lam and a second array, for lines along `axis`."""
+    rng, last = np.random.default_rng(5), (*shape[:axis], *shape[axis + 1 :], shape[axis])
+    x = jnp.array(np.moveaxis(signal(kind, last), -1, axis), dtype)
+    sizes = {
+        "scalar": [1] * len(shape),
+        "per line": [1 if d == axis else n for d, n in enumerate(shape)],
+        "per edge": [n - 1 if d == axis else n for d, n in enumerate(shape)],
+    }[weights]
+    lam = jnp.array(rng.exponential(1.5, sizes), dtype)
+    return x, lam, jnp.array(rng.normal(size=shape), dtype)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Do the CUDA kernels compile within their resources, and does their module import anywhere?"""
+
+import shutil
+
+import cuda_emulation
+import cuda_resources
+import numpy as np
+import pytest
+
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+
+
+@needs_nvcc
+@pytest.mark.parametrize("arch", [75, 80, 86, 89, 90, 100, 120])
+def test_kernels_compile_without_a_warning_within_their_resources(arch):
+    """Local memory in a float32 kernel, or many more registers than tabled, is a regression."""
+    resources = cuda_resources.compile_for(arch)
+    for kernel, (_, stack, _) in resources.items():
+        assert "<float" not in kernel or stack == 0, f"{kernel} uses local memory"
+    if arch not in cuda_resources.TABLED:
+        return
+    path = cuda_emulation.ROOT / "tests" / "cuda_resources.txt"
+    tabled = cuda_resources.read(path.read_text())[arch]
+    assert resources.keys() == tabled.keys()
+    for kernel, numbers in resources.items():
+        margins = (8, 16, 0)  # between releases of nvcc
+        allowed = [n + margin for n, margin in zip(tabled[kernel], margins, strict=True)]
+        assert all(np.array(numbers) <= allowed), f"{kernel}: {numbers}, tabled {tabled[kernel]}"
+
+
+def test_the_built_module_imports_without_a_driver_and_has_the_line_operators():
+    cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
+    cpu = pytest.importorskip("jaxtv._cpu")
+    names = ("prox_tv1d", "run_mean", "pull_back", "prox_tv1d_newton", "component_mean")
+    # On the CPU, the certificate is a part of the solver.
+    allowed = cpu.targets.keys() | {"jaxtv_certify"}
+    assert {f"jaxtv_{name}" for name in names} <= cuda.targets.keys() <= allowed
+    assert cuda.ffi_api_version == cpu.ffi_api_version

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Are the CUDA kernels free of races on any schedule of threads, and is every barrier needed?"""
+
+import os
+
+import cuda_emulation
+import jax
+import jax.numpy as jnp
+import pytest
+from cuda_emulator import mutate
+from emulated import CASES, SCHEDULES, SMALL, Emulated, operands
+from helpers import bits
+
+if os.environ.get("JAXTV_TEST_BACKEND"):
+    pytest.skip("the check build is made here", allow_module_level=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
+    for shape, axis in SMALL:
+        x, lam, v = operands(shape, axis, "walk", dtype, "per edge")
+        answers = set()
+        for order, seed in SCHEDULES:
+            for poison in (0x00, 0xFF):
+                check.library.set_order(order, seed)
+                check.library.set_poison(poison)
+                y = check.prox(x, lam, axis)
+                found = [y, check.run_mean(y, v, axis), *check.pull_back(y, lam, v, axis)]
+                found += check.pull_back(y, lam.max(axis, keepdims=True), v, axis)
+                answers.add(tuple(map(bits, found)))
+        assert len(answers) == 1
+    check.library.set_order("forward")
+
+
+def test_no_schedule_changes_a_bit_or_races_on_very_long_lines(check):
+    answers = {"per edge": set(), "scalar": set()}
+    for order, poison in [(("forward", 0), 0x00), (("reverse", 0), 0xFF), (("random", 1), 0xFF)]:
+        check.library.set_order(*order)
+        check.library.set_poison(poison)
+        for weights, found in answers.items():
+            x, lam, v = operands((1, 2600), 1, "noise", "float64", weights)
+            y = check.prox(x, lam, 1)
+            found.add((bits(y), *map(bits, check.pull_back(y, lam, v, 1))))
+    assert [len(found) for found in answers.values()] == [1, 1]
+    check.library.set_order("forward")
+
+
+def test_newton_touches_nothing_but_its_own(check):
+    x, lam, _ = operands((35, 9), 1, "walk", "float32", "per edge")
+    for max_steps in (2, 100):
+        check.newton(x, lam, 1, max_steps)
+        assert not check.library.report
+
+
+def test_every_regime_is_free_of_races(check):
+    for shape, axis in CASES:
+        x, lam, v = operands(shape, axis, "noise", "float32", "scalar")
+        y = check.prox(x, lam, axis)
+        check.run_mean(y, v, axis)
+        check.pull_back(y, lam, v, axis)
+        assert not check.library.report
+
+
+def test_every_synchronisation_is_needed():
+    """Leaves out one barrier at a time: the checker must find it, and say in which kernel."""
+    mutants = mutate.build_mutants(
+        **cuda_emulation.module_arguments(), headers=[*(cuda_emulation.ROOT / "cuda").glob("*.h")]
+    )
+    emulated = Emulated(mutants.library.path)
+    complaints = []
+
+    def run(shape, axis):
+        x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
+        y = emulated.prox(x, lam, axis)
+        jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
+        emulated.sweeps(v[None, :, :40]).block_until_ready()
+        # As an image of rows that are solved, and of columns that need not be.
+        zeros, number = jnp.zeros_like(x), jax.ShapeDtypeStruct((1, 1), x.dtype)
+        images = (x, jnp.ones((1, 1), bool), x, y, zeros, x - y, jnp.zeros((1, 1), x.dtype), lam)
+        emulated.with_space("jaxtv_certify", [x, number, number], *images, axes=(0, 1))
+
+    def is_caught():
+        for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
+            try:
+                run(shape, axis)
+            except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
+                complaints.append(str(error))
+                return True
+        return False
+
+    assert mutants.sites
+    assert not mutate.survivors(mutants, is_caught)
+    x, lam, _ = operands((1, 2600), 1, "walk", "float32", "per edge")
+    for site in mutants.sites:
+        if site.file == "scan.h":
+            mutants.library.set_mutant(site.number)
+            with pytest.raises((jax.errors.JaxRuntimeError, ValueError)) as raised:
+                emulated.prox(x, lam, 1).block_until_ready()
+            complaints.append(str(raised.value))
+    mutants.library.set_mutant(-1)
+    of_lines = "ProxTile", "PullBackTile", "ProxBlock", "GridSummarize"
+    of_images = "ReadDuals", "GapOfLines", "GapOfImages"
+    for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
+        assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
