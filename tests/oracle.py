@@ -108,7 +108,7 @@ def dykstra(x, lams, axes, sweeps):
 
 
 def prox_nd(x, lams, axes, iterations=40_000):
-    """TV prox over several axes, one weight array per axis; proven error below 1e-10 of the scale.
+    """TV prox over several axes, one weight array per axis; proven error below 1e-12 of the scale.
 
     Every array over the other axes (an image of a batch) is one problem.
     """
@@ -226,7 +226,7 @@ def _projected_fista(x, weights, iterations):
     p = [np.zeros(w.shape) for w in weights]
     q, t = p, 1.0
     bound = math.inf
-    target = 1e-10 * max(np.abs(x).max(), np.finfo(float).tiny)
+    target = 1e-12 * max(np.abs(x).max(), np.finfo(float).tiny)
     for k in range(1, iterations + 1):
         residual = x - _divergence(q, x.shape)
         step = [v + np.diff(residual, axis=a) / (4 * x.ndim) for a, v in zip(axes, q, strict=True)]
