@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from examples.cifar10 import corruptions, evaluate
 from examples.cifar10.models import LAM_INIT, TV_BLOCKS
@@ -54,8 +52,8 @@ def curves(history: Sequence[Mapping[str, str]]) -> Figure:
     models = list(dict.fromkeys(row["model"] for row in history))
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for model, colour in zip(models, figures.COLOURS, strict=False):
-        _line(left, history, model, "loss", colour, model)
-        _line(right, history, model, "test_accuracy", colour, model)
+        figures.curve(left, history, model, "loss", colour, model)
+        figures.curve(right, history, model, "test_accuracy", colour, model)
     left.set(ylabel="training loss")
     right.set(ylabel="test accuracy, %")
     left.legend(frameon=False)
@@ -70,31 +68,8 @@ def learned_weights(history: Sequence[Mapping[str, str]]) -> Figure:
     )
     for panel, model in zip(panels[0], models, strict=True):
         for block, colour in zip(range(1, TV_BLOCKS + 1), figures.COLOURS[1:], strict=False):
-            _line(panel, history, model, f"lam{block}", colour, f"block {block}", LAM_INIT)
+            figures.curve(panel, history, model, f"lam{block}", colour, f"block {block}", LAM_INIT)
         panel.axhline(LAM_INIT, color="0.7", lw=0.8, ls=":")
         panel.set(title=model, ylabel=r"$\lambda$", ylim=(0, 1.1 * panel.get_ylim()[1]))
         panel.legend(frameon=False)
     return figure
-
-
-def _line(
-    axes: Axes,
-    history: Sequence[Mapping[str, str]],
-    model: str,
-    column: str,
-    colour: str,
-    label: str,
-    first: float | None = None,
-) -> None:
-    """Mean over seeds, and a band of one standard deviation; `first` before the first epoch."""
-    by_epoch: dict[int, list[float]] = {} if first is None else {0: [first]}
-    for row in history:
-        if row["model"] == model:
-            by_epoch.setdefault(int(row["epoch"]), []).append(float(row[column]))
-    epochs = sorted(by_epoch)
-    mean = np.array([np.mean(by_epoch[epoch]) for epoch in epochs])
-    band = np.array([tables.spread(by_epoch[epoch]) for epoch in epochs])
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.plot(epochs, mean, color=colour, label=label, marker=".", ms=4)
-    axes.fill_between(epochs, mean - band, mean + band, color=colour, alpha=0.2, lw=0)

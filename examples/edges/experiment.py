@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""The whole experiment: every model and seed; the table and the figures."""
+
+import multiprocessing
+import os
+import pathlib
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from examples.common import restoration, runs, tables
+from examples.common.figures import save
+from examples.common.restoration import Settings
+from examples.edges import figures, metrics
+from examples.edges.data import Data, Example, batch
+from examples.edges.models import MODELS, DexiNed, balanced_cross_entropy, weights
+
+SHOWN = 3  # images in the figure
+PER_WORKER = 4  # fewer images than this are not worth a process
+
+
+class Plan(NamedTuple):
+    """What is run on what.
+
+    Attributes:
+      source: of the images, as it stands in the settings.
+      scale: of the images.
+      limit: images of each test set, or all.
+      seeds: how many.
+      width: channels of the first convolution.
+      pairs: of convolutions in the last blocks.
+    """
+
+    source: str = "BIPED"
+    scale: float = 1.0
+    limit: int | None = None
+    seeds: int = 3
+    width: int = 32
+    pairs: int = 3
+
+
+USUAL = Settings(epochs=30, steps=1000, batch_size=8, patch=352, rate=1e-3)
+SMALL = Plan("drawings", seeds=1, width=2, pairs=1)
+SMALL_SETTINGS = Settings(epochs=2, steps=12, batch_size=4, patch=32, rate=1e-2)
+
+
+def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
+    """Runs what is not yet done in the folder `out`.
+
+    Returns:
+      The table of scores, in Markdown.
+    """
+    runs.same_settings(out, plan, settings)
+    rows = tables.read_csv(out / "scores.csv")
+    history: list[dict[str, Any]] = []
+    shown = next(iter(data.tests.values()))
+    shown = shown[:: max(1, len(shown) // SHOWN)][:SHOWN]
+    found: dict[str, list[np.ndarray]] = {}
+    for seed in range(plan.seeds):
+        for name in MODELS:
+            model, state, epochs = train(name, plan, settings, data, seed, out / "checkpoints")
+            history += [{"model": name, "seed": seed} | row for row in epochs]
+            tables.write_csv(out / "history.csv", history)
+            if not any((row["model"], row["seed"]) == (name, str(seed)) for row in rows):
+                rows += [
+                    {"model": name, "seed": str(seed), "set": title}
+                    | {key: f"{value:.5f}" for key, value in found_scores._asdict().items()}
+                    for title, found_scores in evaluate(name, model, state, data).items()
+                ]
+                tables.write_csv(out / "scores.csv", rows)
+            if seed == 0:
+                found[name] = [_detect(model, state, example) for example in shown]
+    save(figures.detections(shown, found), out / "detections.png")
+    learned = tables.read_csv(out / "history.csv")
+    save(figures.learned_weights(learned, "DexiNed-TV"), out / "weights.png")
+    text = table(rows)
+    (out / "table.md").write_text(text)
+    return text
+
+
+def train(
+    name: str, plan: Plan, settings: Settings, data: Data, seed: int, folder: pathlib.Path
+) -> tuple[DexiNed, restoration.State, list[dict[str, float]]]:
+    """Trains a model by its name in `MODELS`: model, state, history."""
+    model = DexiNed(MODELS[name], plan.width, plan.pairs)
+    state, history = restoration.train(
+        model,
+        balanced_cross_entropy,
+        lambda rng: batch(rng, data.train, settings.batch_size, settings.patch),
+        settings,
+        seed,
+        folder / f"{name}-{seed}",
+        report=lambda state: weights(state.params),
+        name=f"{name}, seed {seed}",
+    )
+    return model, state, history
+
+
+def evaluate(
+    name: str, model: DexiNed, state: restoration.State, data: Data
+) -> dict[str, metrics.Scores]:
+    """The scores on each test set."""
+    result = {}
+    for title, examples in data.tests.items():
+        bar = tqdm(examples, f"{name}, edges of {title}", leave=False)
+        edges = [_detect(model, state, example) for example in bar]
+        result[title] = metrics.scores(_counts(edges, examples, f"{name}, scores on {title}"))
+    return result
+
+
+def _detect(model: DexiNed, state: restoration.State, example: Example) -> np.ndarray:
+    image = example.image.astype(np.float32) / 255
+    return restoration.apply(model, state, image, method=DexiNed.edges)
+
+
+def _counts(edges: Sequence[np.ndarray], examples: Sequence[Example], title: str):
+    truths = [example.truths for example in examples]
+    workers = min(os.cpu_count() or 1, len(edges) // PER_WORKER)
+    if workers < 2:
+        return [metrics.count(*pair) for pair in zip(edges, truths, strict=True)]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        counts = pool.map(metrics.count, edges, truths)
+        return list(tqdm(counts, title, len(edges), leave=False))
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """The counterpart of Table 4: mean and deviation over seeds."""
+    header, body = ["method"], {row["model"]: [row["model"]] for row in rows}
+    for title in dict.fromkeys(row["set"] for row in rows):
+        for score in metrics.Scores._fields:
+            header.append(f"{title} {score.upper()}")
+            for model, cells in body.items():
+                own = [float(r[score]) for r in rows if (r["model"], r["set"]) == (model, title)]
+                cells.append(tables.mean_and_spread(own, 3))
+    return tables.markdown(header, body.values())
