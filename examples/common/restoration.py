@@ -73,9 +73,14 @@ def make_optimizer(settings: Settings) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(settings.rate, steps, alpha=0.01))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _variables(model: nn.Module, key: jax.Array) -> Any:
+    return model.init(key, jnp.zeros((1, 16, 16, 3), jnp.float32))
+
+
 def initial_state(model: nn.Module, settings: Settings, seed: int) -> State:
     """Parameters from a seed."""
-    variables = model.init(jax.random.key(seed), jnp.zeros((1, 16, 16, 3), jnp.float32))
+    variables = _variables(model, jax.random.key(seed))
     params = variables["params"]
     statistics = variables.get("batch_stats", {})
     return State(params, statistics, make_optimizer(settings).init(params))

@@ -20,7 +20,6 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 from skimage.draw import disk, polygon
 from skimage.morphology import thin
@@ -122,7 +121,7 @@ def small() -> Data:
 
 
 def batch(rng: np.random.Generator, train: list[Example], size: int, patch: int) -> Batch:
-    """Patches of images and of their edges: turned by a 16th of a turn or more, flipped, with gamma.
+    """Patches of images and of their edges: turned by 16ths of a turn, flipped, with gamma.
 
     The targets are the shares of the annotators, float32 `[N, H, W]`.
     """

@@ -14,7 +14,7 @@ from examples.edges.models import LAM_INIT
 
 
 def detections(examples: Sequence[Example], found: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Columns of images: input, ground truth, then of each model the edge map and the thinned one."""
+    """Columns: input, ground truth, then of each model the edge map and the thinned one."""
     columns: dict[str, list[np.ndarray]] = {
         "input": [example.image for example in examples],
         "ground truth": [1 - example.truths.mean(0) for example in examples],

@@ -2,14 +2,15 @@
 """How good edge maps are: ODS, OIS and AP, by the protocol of the Berkeley segmentation benchmark.
 
 Arbelaez, Maire, Fowlkes, Malik, "Contour Detection and Hierarchical Image Segmentation", IEEE PAMI
-2011. A map of edge probabilities is thinned by non-maximum suppression; at each of 99 thresholds the
-pixels that pass are thinned once more and matched one to one with those of a ground truth, within
-0.75 % of the diagonal of the image. A pixel that no annotator's ground truth has a partner for is a
-false alarm; a pixel of any ground truth without partner is missed.
+2011. A map of edge probabilities is thinned by non-maximum suppression; at each of 99 thresholds
+the pixels that pass are thinned once more and matched one to one with those of a ground truth,
+within 0.75 % of the diagonal of the image. A pixel that no annotator's ground truth has a partner
+for is a false alarm; a pixel of any ground truth without partner is missed.
 
-The protocol asks for the matching of the least distance among the largest; only its size counts here,
-so that any largest matching will do. It is found as a maximum flow, whose time is bounded, where the
-search of `scipy.sparse.csgraph.maximum_bipartite_matching` may take minutes for one image.
+The protocol asks for the matching of the least distance among the largest; only its size counts
+here, so that any largest matching will do. It is found as a maximum flow, whose time is bounded:
+`scipy.sparse.csgraph.maximum_bipartite_matching` is faster on most maps, but on some it takes
+minutes.
 """
 
 from collections.abc import Sequence
@@ -47,8 +48,8 @@ class Scores(NamedTuple):
 def suppressed(edges: np.ndarray) -> np.ndarray:
     """An edge map `[H, W]`, smoothed a little, where it is largest across the edge; 0 elsewhere.
 
-    Across the edge means along the direction of the least second derivative, that is, of the
-    eigenvector of the smaller eigenvalue of the Hessian, at a scale of two pixels.
+    Across the edge means along the direction of the largest curvature, up or down: that of the
+    eigenvector of the eigenvalue of the Hessian with the larger modulus, at a scale of two pixels.
     """
     smooth = edges.astype(np.float64)
     for axis in (0, 1):
@@ -57,8 +58,9 @@ def suppressed(edges: np.ndarray) -> np.ndarray:
         ndimage.gaussian_filter(smooth, 2, order, mode="nearest")
         for order in ((2, 0), (1, 1), (0, 2))
     )
-    along = np.arctan2(2 * hyx, hyy - hxx) / 2  # angle, from the y axis, of the larger eigenvalue
-    across = np.stack([-np.sin(along), np.cos(along)])
+    angle = np.arctan2(2 * hyx, hyy - hxx) / 2  # from the y axis, of the larger eigenvalue
+    angle += np.where(hyy + hxx < 0, np.pi / 2, 0)  # the smaller one has the larger modulus
+    across = np.stack([np.cos(angle), np.sin(angle)])
     here = np.indices(edges.shape)
     sides = [
         ndimage.map_coordinates(smooth, here + step, order=1, mode="nearest")

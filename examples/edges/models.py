@@ -39,10 +39,10 @@ class Dense(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """From the features of a block to an edge map `[N, H, W, 1]`, doubled `level` times."""
+    """From the features of a block to an edge map `[N, H, W, 1]`, doubled in size `level` times."""
 
     level: int
-    width: int = 16
+    width: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -55,7 +55,7 @@ class Upsampling(nn.Module):
 
 
 class DexiNed(nn.Module):
-    """From images `[N, H, W, 3]` in [0, 1] to logits `[N, H, W, 7]`: six side outputs, the fused map.
+    """From images `[N, H, W, 3]` in [0, 1] to logits `[N, H, W, 7]`: six sides, and the fused map.
 
     Attributes:
       tv: whether TV layers sharpen the side outputs and smooth the fused map.
@@ -73,7 +73,7 @@ class DexiNed(nn.Module):
         fill = ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0))
         features = self._features(jnp.pad(2 * image - 1, fill, mode="edge"), train)
         maps = [
-            Upsampling(level, name=f"up{number}")(x)
+            Upsampling(level, max(1, self.width // 2), name=f"up{number}")(x)
             for number, (level, x) in enumerate(zip(LEVELS, features, strict=True), 1)
         ]
         if self.tv:
