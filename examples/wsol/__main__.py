@@ -15,14 +15,14 @@ import pathlib
 import matplotlib
 
 from examples.wsol import data, experiment, zoo
-from examples.wsol.experiment import Plan
+from examples.wsol.maps import SMALL, Plan
 
 
 def main() -> None:
     matplotlib.use("Agg")
     args = parse_arguments()
     if args.small:
-        plan, images = experiment.SMALL, data.stand_in(experiment.SMALL.images)
+        plan, images = SMALL, data.stand_in(SMALL.images)
     else:
         images = data.load(args.data, args.images)
         plan = Plan(

@@ -19,6 +19,7 @@ from skimage.morphology import max_tree
 
 SIZE = 224  # height and width of the map that is measured
 LEVELS = 255  # pixels > level, for levels 0..254
+CONSTANT = 1e-5  # relative differences that are the rounding of float32 sums
 OVERLAPS = (0.3, 0.5, 0.7)  # intersections over union
 
 
@@ -44,10 +45,12 @@ def levels(scores: np.ndarray, size: int = SIZE) -> np.ndarray:
     """Scores `[h, w]` as uint8 `[size, size]`: resized, from 0 to 255, or all 0 if constant."""
     if not np.isfinite(scores).all():
         raise ValueError("a score map holds values that are not finite: are the weights right?")
+    if np.ptp(scores) <= CONSTANT * np.abs(scores).max():
+        return np.zeros((size, size), np.uint8)
     down, across = (_cubic(length, size) for length in scores.shape)
     image = down @ scores.astype(np.float64) @ across.T
     image -= image.min()
-    return (255 * (image / (image.max() or 1))).astype(np.uint8)
+    return (255 * (image / image.max())).astype(np.uint8)
 
 
 def _cubic(length: int, size: int) -> np.ndarray:

@@ -1,59 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The whole experiment: maps with each weight of the TV layer, their boxes, tables, figure."""
+"""The whole experiment: maps with each weight of the TV layer, their boxes, tables, the figure."""
 
 import pathlib
-from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from examples.common import runs, tables
-from examples.common.batches import in_order
 from examples.common.figures import save
-from examples.wsol import boxes, figures, pickles, weights, zoo
+from examples.wsol import boxes, figures
 from examples.wsol.data import Images
+from examples.wsol.maps import PAPER, Plan, find
 
-PAPER = 1.0  # the weight of the TV layer in the paper
 RESAMPLES = 1000
-
-
-class Plan(NamedTuple):
-    """What is run on what.
-
-    Attributes:
-      data: where the images come from; it marks the results.
-      images: how many.
-      network: name in `zoo.NETWORKS`.
-      weights: file of its weights, `"random"`, or `"package"`: those of an installed package.
-      size: height and width of its input, `None` for the usual one.
-      lams: weights of the TV layer; plain CAM is always there too.
-      batch_size: images at a time.
-    """
-
-    data: str
-    images: int
-    network: str = "efficientnet-lite0"
-    weights: str = "package"
-    size: int | None = None
-    lams: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, PAPER, 2.0)
-    batch_size: int = 16
-
-
-SMALL = Plan("stand-in", 6, "small", "random", lams=(0.1, PAPER), batch_size=4)
-
-
-class Found(NamedTuple):
-    """What was computed of a batch of N images, with L weights of the TV layer.
-
-    Attributes:
-      maps: `[L, N, h, w]` of the true class.
-      predicted: `[N]` class with the highest score.
-      best: `[L, N, 255]` of `boxes.best_overlaps`.
-    """
-
-    maps: np.ndarray
-    predicted: np.ndarray
-    best: np.ndarray
 
 
 def run(plan: Plan, images: Images, out: pathlib.Path) -> str:
@@ -77,59 +35,6 @@ def run(plan: Plan, images: Images, out: pathlib.Path) -> str:
     (out / "table.md").write_text(text)
     save(figures.maps(images, lams.index(PAPER), found), out / "maps.png")
     return text
-
-
-def find(plan: Plan, lams: tuple[float, ...], images: Images, folder: pathlib.Path) -> Found:
-    """Maps and boxes of all images; each batch is kept in a file, so that a stopped run goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    parts, variables = [], None
-    network = zoo.NETWORKS[plan.network]
-    batches = list(in_order(len(images.names), plan.batch_size))
-    for number, batch in enumerate(tqdm(batches, plan.network)):
-        path = folder / f"{number:05}.npz"
-        if not path.exists():
-            variables = variables or _variables(plan, network)
-            found = _find(network, variables, lams, images, range(batch.start, batch.stop), plan)
-            with path.with_suffix(".part").open("wb") as file:
-                np.savez(file, **found._asdict())
-            path.with_suffix(".part").replace(path)
-        with np.load(path) as file:
-            parts.append(Found(**file))
-    maps, predicted, best = zip(*parts, strict=True)
-    return Found(np.concatenate(maps, 1), np.concatenate(predicted), np.concatenate(best, 1))
-
-
-def _find(
-    network: zoo.Network,
-    variables: Any,
-    lams: tuple[float, ...],
-    images: Images,
-    numbers: range,
-    plan: Plan,
-) -> Found:
-    # A short last batch is filled up: one shape, compiled once.
-    filled = [*numbers, *[numbers[-1]] * (plan.batch_size - len(numbers))]
-    pixels = np.stack([images.read(number, plan.size or network.size) for number in filled])
-    inputs = zoo.normalised(network, pixels)
-    scores, maps = zoo.scores_and_maps(network.cam, variables, inputs, images.labels[filled], lams)
-    maps = np.asarray(maps)[:, : len(numbers)]
-    best = [
-        [
-            boxes.best_overlaps(boxes.levels(m), images.boxes[n])
-            for n, m in zip(numbers, row, strict=True)
-        ]
-        for row in maps
-    ]
-    return Found(maps, np.asarray(scores).argmax(1)[: len(numbers)], np.array(best))
-
-
-def _variables(plan: Plan, network: zoo.Network) -> Any:
-    shapes = zoo.shapes(network)
-    if plan.weights == "random":
-        return weights.random(shapes)
-    package = plan.weights == "package"
-    path = weights.packaged() if package else pathlib.Path(plan.weights)
-    return weights.convert(pickles.read(path), shapes, network.unused)
 
 
 def _parts(count: int) -> dict[str, slice]:
@@ -190,7 +95,7 @@ def _table(entries: list[tuple[str, np.ndarray, np.ndarray]]) -> str:
     for name, best, plain in entries:
         each = boxes.max_box_acc(best)
         change, error = difference(plain, best)
-        against = f"{change:+.2f} ± {error:.2f}" if best is not plain else ""
+        against = "" if np.array_equal(best, plain) else f"{change:+.2f} ± {error:.2f}"
         body.append([name, *(f"{value:.1f}" for value in each), f"{each.mean():.2f}", against])
     header = [f"IoU {overlap}" for overlap in boxes.OVERLAPS]
     return tables.markdown(("", *header, "MaxBoxAccV2", "against CAM"), body)

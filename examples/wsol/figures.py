@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The counterpart of Fig. 4: an image, its map from CAM, and its map from CAM behind a TV layer."""
 
-from typing import TYPE_CHECKING
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,15 +8,13 @@ from matplotlib.patches import Rectangle
 
 from examples.wsol import boxes
 from examples.wsol.data import Images
-
-if TYPE_CHECKING:
-    from examples.wsol.experiment import Found
+from examples.wsol.maps import Found
 
 SHOWN = 4  # images
 TRUE, FOUND = "#00e05a", "#ff2d2d"
 
 
-def maps(images: Images, lam: int, found: "Found", shown: int = SHOWN) -> Figure:
+def maps(images: Images, lam: int, found: Found, shown: int = SHOWN) -> Figure:
     """Images spread over the set, two in a row, with their maps and boxes.
 
     The boxes found are those at the level that is best for the method at an intersection over union
@@ -28,7 +24,7 @@ def maps(images: Images, lam: int, found: "Found", shown: int = SHOWN) -> Figure
       lam: number of the weight that is shown beside plain CAM.
     """
     count = len(images.names)
-    numbers = [(2 * k + 1) * count // (2 * shown) for k in range(min(shown, count))]
+    numbers = [k * count // shown for k in range(shown)] if count > shown else range(count)
     rows = -(-len(numbers) // 2)
     figure, panels = plt.subplots(
         rows, 6, figsize=(9, 1.6 * rows), squeeze=False, layout="constrained",
