@@ -49,7 +49,7 @@ def run(*command: str, env: dict[str, str] | None = None) -> None:
 
 
 def build_digest() -> str:
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256()
     for name in BUILD_INPUTS:
         path = ROOT / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -61,7 +61,7 @@ def build_digest() -> str:
 def setup() -> None:
     if sys.version_info < (3, 11):
         sys.exit(f"jaxtv needs Python 3.11 or newer, this is {sys.version.split()[0]}.")
-    stamp, digest = VENV / "jaxtv-build", build_digest()
+    stamp, digest = VENV / f"jaxtv-build-{platform.python_version()}", build_digest()
     if stamp.exists() and stamp.read_text() == digest:
         return
     venv.create(VENV, with_pip=True, clear=not stamp.exists())
