@@ -49,6 +49,13 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="large case on a slow backend"))
 
 
+@pytest.fixture
+def usual_jax():
+    """Without float64 and with implicit promotion, as most programs run."""
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def fast():
     """The CUDA operators on the emulator."""

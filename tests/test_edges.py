@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Does the edge example run, read its data, and score edges as the protocol says?"""
 
-import pathlib
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,17 +8,12 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
 from examples.common import tables
 from examples.edges import data, experiment, metrics
 from examples.edges.metrics import Counts, count, scores, suppressed
 from examples.edges.models import LAM_INIT, DexiNed, balanced_cross_entropy
 
-
-@pytest.fixture(autouse=True)
-def usual_jax():
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("usual_jax")
 
 
 @pytest.fixture

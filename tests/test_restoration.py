@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Do the image-to-image examples run, read their data, and measure what they say they measure?"""
 
-import pathlib
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +9,6 @@ import scipy.io
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
 from examples.common.quality import psnr, ssim
 from examples.common.restoration import random_patch
 from examples.common.runs import same_settings
@@ -25,11 +21,7 @@ from examples.smoothing import experiment as smoothing
 from examples.smoothing import models, optimisation, smoothers
 from examples.smoothing.metrics import Example, errors
 
-
-@pytest.fixture(autouse=True)
-def usual_jax():
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("usual_jax")
 
 
 def cells(table, method):

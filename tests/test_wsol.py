@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Does the localisation example measure what it names, read its data, and go on when stopped?"""
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,11 +8,7 @@ from scipy import ndimage
 
 from examples.wsol import boxes, data, experiment, maps, zoo
 
-
-@pytest.fixture(autouse=True)
-def usual_jax():
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("usual_jax")
 
 
 def test_contours_at_all_levels():
