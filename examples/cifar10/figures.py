@@ -67,9 +67,7 @@ def learned_weights(history: Sequence[Mapping[str, str]]) -> Figure:
         1, len(models), figsize=(4.5 * len(models), 3.4), squeeze=False, layout="constrained"
     )
     for panel, model in zip(panels[0], models, strict=True):
-        for block, colour in zip(range(1, TV_BLOCKS + 1), figures.COLOURS[1:], strict=False):
-            figures.curve(panel, history, model, f"lam{block}", colour, f"block {block}", LAM_INIT)
-        panel.axhline(LAM_INIT, color="0.7", lw=0.8, ls=":")
-        panel.set(title=model, ylabel=r"$\lambda$", ylim=(0, 1.1 * panel.get_ylim()[1]))
-        panel.legend(frameon=False)
+        labels = {f"lam{block}": f"block {block}" for block in range(1, TV_BLOCKS + 1)}
+        figures.learned(panel, history, model, labels, LAM_INIT)
+        panel.set(title=model)
     return figure

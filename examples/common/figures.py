@@ -3,6 +3,7 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,23 +25,32 @@ def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     return path
 
 
+def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A grid of panels for images, without ticks, for which a figure of this size has room."""
+    return plt.subplots(
+        rows,
+        columns,
+        figsize=(width, height),
+        squeeze=False,
+        layout="constrained",
+        subplot_kw={"xticks": [], "yticks": []},
+    )
+
+
 def image_grid(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> Figure:
     """Rows of small images, pixel by pixel, with a label before each row."""
     height, width = len(rows), len(rows[0])
-    figure, axes = plt.subplots(
-        height, width, figsize=(width + 1.3, height), squeeze=False, layout="constrained"
-    )
-    for row, label, panels in zip(rows, labels, axes, strict=True):
-        panels[0].set_ylabel(label, rotation=0, ha="right", va="center")
-        for image, panel in zip(row, panels, strict=True):
+    figure, axes = panels(height, width, width + 1.3, height)
+    for row, label, line in zip(rows, labels, axes, strict=True):
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for image, panel in zip(row, line, strict=True):
             panel.imshow(image, interpolation="nearest", vmin=0, vmax=255)
-            panel.set(xticks=[], yticks=[])
     return figure
 
 
 def curve(
     axes: Axes,
-    history: Sequence[Mapping[str, str]],
+    history: Sequence[Mapping[str, Any]],
     model: str,
     column: str,
     colour: str,
@@ -59,3 +69,18 @@ def curve(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.plot(epochs, mean, color=colour, label=label, marker=".", ms=4)
     axes.fill_between(epochs, mean - band, mean + band, color=colour, alpha=0.2, lw=0)
+
+
+def learned(
+    axes: Axes,
+    history: Sequence[Mapping[str, Any]],
+    model: str,
+    labels: Mapping[str, str],
+    first: float,
+) -> None:
+    """Weights of TV layers, by their columns, against epochs; all began at `first`."""
+    for (column, label), colour in zip(labels.items(), COLOURS[1:], strict=False):
+        curve(axes, history, model, column, colour, label, first)
+    axes.axhline(first, color="0.7", lw=0.8, ls=":")
+    axes.set(ylabel=r"$\lambda$", ylim=(0, 1.1 * axes.get_ylim()[1]))
+    axes.legend(frameon=False)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Reading images with Pillow."""
+"""Reading images with Pillow, and choosing some of them."""
 
 import pathlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+
+T = TypeVar("T")
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -27,3 +31,8 @@ def read(path: pathlib.Path, scale: float = 1.0) -> np.ndarray:
         size = [max(1, round(scale * length)) for length in colours.size]
         colours = colours.resize((size[0], size[1]), Image.Resampling.BILINEAR)
     return np.asarray(colours)
+
+
+def some(items: Sequence[T], count: int) -> Sequence[T]:
+    """At most `count` of the items, spread over all of them."""
+    return items[:: max(1, len(items) // count)][:count]

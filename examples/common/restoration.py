@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Training of a network from images to images: patches, state, loss, optimiser, step."""
 
+import argparse
 import dataclasses
 import functools
 import pathlib
@@ -29,6 +30,21 @@ class Settings:
     batch_size: int = 64
     patch: int = 40  # height and width
     rate: float = 1e-3
+
+
+def add_arguments(parser: argparse.ArgumentParser, usual: Settings) -> None:
+    """Options on the command line for all settings."""
+    add = parser.add_argument
+    add("--epochs", type=int, default=usual.epochs)
+    add("--steps", type=int, default=usual.steps, help="in an epoch")
+    add("--batch-size", type=int, default=usual.batch_size)
+    add("--patch", type=int, default=usual.patch, help="height and width of training patches")
+    add("--rate", type=float, default=usual.rate, help="learning rate at the start")
+
+
+def given(args: argparse.Namespace) -> Settings:
+    """The settings on the command line."""
+    return Settings(args.epochs, args.steps, args.batch_size, args.patch, args.rate)
 
 
 class State(NamedTuple):

@@ -13,7 +13,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common.restoration import Settings
+from examples.common import restoration
 from examples.denoising import data, experiment
 from examples.denoising.experiment import Plan
 
@@ -25,7 +25,7 @@ def main() -> None:
         plan, settings, images = experiment.SMALL, experiment.SMALL_SETTINGS, data.stand_in()
     else:
         plan = Plan(tuple(args.sigmas), args.seeds, args.depth, args.width)
-        settings = Settings(args.epochs, args.steps, args.batch_size, args.patch, args.rate)
+        settings = restoration.given(args)
         images = data.load(args.data, args.test_images)
     print(experiment.run(plan, settings, images, args.out))
     print(f"tables and figures are in {args.out}")
@@ -34,7 +34,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     usage = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("examples.denoising", None, __doc__, formatter_class=usage)
-    add, usual, plan = parser.add_argument, Settings(), Plan()
+    add, plan = parser.add_argument, Plan()
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=pathlib.Path, help="folder of the image sets")
     where.add_argument(
@@ -46,11 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--test-images", type=int, help="of each test set; default: all")
     add("--depth", type=int, default=plan.depth, help="convolutions of a network")
     add("--width", type=int, default=plan.width, help="their channels")
-    add("--epochs", type=int, default=usual.epochs)
-    add("--steps", type=int, default=usual.steps, help="in an epoch")
-    add("--batch-size", type=int, default=usual.batch_size)
-    add("--patch", type=int, default=usual.patch, help="height and width of training patches")
-    add("--rate", type=float, default=usual.rate, help="learning rate at the start")
+    restoration.add_arguments(parser, restoration.Settings())
     return parser.parse_args()
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from examples.common import restoration, runs, tables
 from examples.common.figures import save
+from examples.common.images import some
 from examples.common.quality import psnr, ssim
 from examples.common.restoration import Settings
 from examples.denoising import classical, data, figures
@@ -77,7 +78,7 @@ def run(plan: Plan, settings: Settings, images: data.Images, out: pathlib.Path) 
 
 def tuned(plan: Plan, images: data.Images, sigma: float):
     """The methods without a network: name, denoiser and the weight that training images chose."""
-    clean = images.train[:: max(1, len(images.train) // plan.tuning)][: plan.tuning]
+    clean = some(images.train, plan.tuning)
     pairs = [(data.noisy(image, sigma, seed), image) for seed, image in enumerate(clean)]
     for name, denoise in classical.DENOISERS.items():
         yield name, denoise, classical.best_weight(denoise, pairs, sigma)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The counterpart of Fig. 8: a noisy image on its way through DnCNN-TV."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from examples.common import restoration
+from examples.common.figures import panels
+from examples.common.images import some
 from examples.common.quality import psnr
 from examples.denoising import data
 from examples.denoising.models import DnCNN
@@ -17,19 +18,16 @@ def stages(model: DnCNN, state: restoration.State, images: data.Images, sigma: f
     """Rows of images: noisy, after the input TV layer, residual block, output, clean."""
     tests = next(iter(images.tests.values()))
     rows = []
-    for k in range(0, len(tests), max(1, len(tests) // SHOWN))[:SHOWN]:
+    for k in some(range(len(tests)), SHOWN):
         noisy = data.noisy(tests[k], sigma, k)
         found = restoration.apply(model, state, noisy, method=DnCNN.stages)
         rows.append({"noisy": noisy, **found._asdict(), "clean": tests[k]})
-    figure, panels = plt.subplots(
-        len(rows), len(rows[0]), figsize=(12, 2.75 * len(rows)), squeeze=False, layout="constrained"
-    )
-    for row, line in zip(rows, panels, strict=True):
+    figure, grid = panels(len(rows), len(rows[0]), 12, 2.75 * len(rows))
+    for row, line in zip(rows, grid, strict=True):
         for (name, image), panel in zip(row.items(), line, strict=True):
             quality = "" if name == "clean" else f", {psnr(image, row['clean']):.2f} dB"
             panel.imshow(np.clip(_detail(image), 0, 1), interpolation="nearest")
             panel.set_title(name.replace("_", " ") + quality, fontsize=9)
-            panel.set(xticks=[], yticks=[])
     return figure
 
 

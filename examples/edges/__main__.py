@@ -13,7 +13,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common.restoration import Settings
+from examples.common import restoration
 from examples.edges import data, experiment
 from examples.edges.experiment import Plan
 
@@ -26,7 +26,7 @@ def main() -> None:
     else:
         source = "BIPED and MDBD" if args.mdbd else "BIPED"
         plan = Plan(source, args.scale, args.test_images, args.seeds, args.width, args.pairs)
-        settings = Settings(args.epochs, args.steps, args.batch_size, args.patch, args.rate)
+        settings = restoration.given(args)
         examples = data.biped(args.biped, args.scale, args.test_images)
         if args.mdbd:
             examples.tests["MDBD"] = data.mdbd(args.mdbd, args.scale, args.test_images)
@@ -37,7 +37,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     usage = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("examples.edges", None, __doc__, formatter_class=usage)
-    add, usual, plan = parser.add_argument, experiment.USUAL, Plan()
+    add, plan = parser.add_argument, Plan()
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--biped", type=pathlib.Path, help="folder with imgs and edge_maps of BIPED")
     where.add_argument("--small", action="store_true", help="a small run; nothing else to set")
@@ -48,11 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=plan.seeds, help="runs of each model")
     add("--width", type=int, default=plan.width, help="channels of the first convolution")
     add("--pairs", type=int, default=plan.pairs, help="of convolutions in the last blocks")
-    add("--epochs", type=int, default=usual.epochs)
-    add("--steps", type=int, default=usual.steps, help="in an epoch")
-    add("--batch-size", type=int, default=usual.batch_size)
-    add("--patch", type=int, default=usual.patch, help="height and width of training patches")
-    add("--rate", type=float, default=usual.rate, help="learning rate at the start")
+    restoration.add_arguments(parser, experiment.USUAL)
     return parser.parse_args()
 
 

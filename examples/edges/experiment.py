@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from examples.common import restoration, runs, tables
 from examples.common.figures import save
+from examples.common.images import some
 from examples.common.restoration import Settings
 from examples.edges import figures, metrics
 from examples.edges.data import Data, Example, batch
@@ -56,8 +57,7 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
     runs.same_settings(out, plan, settings)
     rows = tables.read_csv(out / "scores.csv")
     history: list[dict[str, Any]] = []
-    shown = next(iter(data.tests.values()))
-    shown = shown[:: max(1, len(shown) // SHOWN)][:SHOWN]
+    shown = some(next(iter(data.tests.values())), SHOWN)
     found: dict[str, list[np.ndarray]] = {}
     for seed in range(plan.seeds):
         for name in MODELS:
@@ -74,8 +74,7 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
             if seed == 0:
                 found[name] = [_detect(model, state, example) for example in shown]
     save(figures.detections(shown, found), out / "detections.png")
-    learned = tables.read_csv(out / "history.csv")
-    save(figures.learned_weights(learned, "DexiNed-TV"), out / "weights.png")
+    save(figures.learned_weights(history, "DexiNed-TV"), out / "weights.png")
     text = table(rows)
     (out / "table.md").write_text(text)
     return text

@@ -2,6 +2,7 @@
 """The counterpart of Fig. 5, and the weights as they are learned."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,30 +24,20 @@ def detections(examples: Sequence[Example], found: Mapping[str, Sequence[np.ndar
         columns[name] = [1 - edges for edges in maps]
         columns[f"{name}, thinned"] = [1 - suppressed(edges) for edges in maps]
     height = 2.2 * examples[0].image.shape[0] / examples[0].image.shape[1]
-    figure, panels = plt.subplots(
-        len(examples),
-        len(columns),
-        figsize=(2.2 * len(columns), height * len(examples) + 0.3),
-        squeeze=False,
-        layout="constrained",
-        subplot_kw={"xticks": [], "yticks": []},
+    figure, grid = figures.panels(
+        len(examples), len(columns), 2.2 * len(columns), height * len(examples) + 0.3
     )
-    for (name, images), column in zip(columns.items(), panels.T, strict=True):
+    for (name, images), column in zip(columns.items(), grid.T, strict=True):
         column[0].set_title(name, fontsize=9)
         for image, panel in zip(images, column, strict=True):
             panel.imshow(image, cmap="gray", vmin=0, vmax=1)
     return figure
 
 
-def learned_weights(history: Sequence[Mapping[str, str]], model: str) -> Figure:
+def learned_weights(history: Sequence[Mapping[str, Any]], model: str) -> Figure:
     """Lambda of each TV layer after each epoch: mean and deviation over seeds."""
-    rows = [row for row in history if row["model"] == model]
+    columns = next(row for row in history if row["model"] == model)
+    labels = {name: name.removeprefix("lam_") for name in columns if name.startswith("lam_")}
     figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    names = [name for name in rows[0] if name.startswith("lam_")]
-    for name, colour in zip(names, figures.COLOURS, strict=False):
-        label = name.removeprefix("lam_")
-        figures.curve(axes, rows, model, name, colour, label, LAM_INIT)
-    axes.axhline(LAM_INIT, color="0.7", lw=0.8, ls=":")
-    axes.set(ylabel=r"$\lambda$", ylim=(0, 1.1 * axes.get_ylim()[1]))
-    axes.legend(frameon=False)
+    figures.learned(axes, history, model, labels, LAM_INIT)
     return figure

@@ -15,7 +15,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common.restoration import Settings
+from examples.common import restoration
 from examples.smoothing import data, experiment
 from examples.smoothing.experiment import Plan
 
@@ -28,7 +28,7 @@ def main() -> None:
         plan, settings = experiment.SMALL, experiment.SMALL_SETTINGS
     else:
         plan = Plan(source, args.seeds, args.width, args.blocks)
-        settings = Settings(args.epochs, args.steps, args.batch_size, args.patch, args.rate)
+        settings = restoration.given(args)
     print(experiment.run(plan, settings, examples, args.out))
     print(f"tables and figures are in {args.out}")
 
@@ -46,7 +46,7 @@ def load(args: argparse.Namespace) -> tuple[str, data.Data]:
 def parse_arguments() -> argparse.Namespace:
     usage = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("examples.smoothing", None, __doc__, formatter_class=usage)
-    add, usual, plan = parser.add_argument, Settings(), Plan("")
+    add, plan = parser.add_argument, Plan("")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--benchmark", type=pathlib.Path, help="folder of the benchmark")
     where.add_argument("--pairs", type=pathlib.Path, help="folder of NAME.png, NAME-predict.png")
@@ -56,11 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=plan.seeds, help="runs of each model")
     add("--width", type=int, default=plan.width, help="channels of a network")
     add("--blocks", type=int, default=plan.blocks, help="residual blocks of a network")
-    add("--epochs", type=int, default=usual.epochs)
-    add("--steps", type=int, default=usual.steps, help="in an epoch")
-    add("--batch-size", type=int, default=usual.batch_size)
-    add("--patch", type=int, default=usual.patch, help="height and width of training patches")
-    add("--rate", type=float, default=usual.rate, help="learning rate at the start")
+    restoration.add_arguments(parser, restoration.Settings())
     return parser.parse_args()
 
 

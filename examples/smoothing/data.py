@@ -92,8 +92,7 @@ def stand_in(train: pathlib.Path, test: pathlib.Path, cache: pathlib.Path, size:
             return example(file["image"], file["truths"], np.ones(len(file["truths"])))
 
     def every(folder: pathlib.Path, count: int) -> list[Example]:
-        found = images.find(folder)
-        chosen = found[:: max(1, len(found) // count)][:count]
+        chosen = images.some(images.find(folder), count)
         return [smoothed(path) for path in tqdm(chosen, f"smooth versions of {folder.name}")]
 
     return Data(every(train, 120), every(test, 24))

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from examples.common import restoration, runs, tables
 from examples.common.figures import save
+from examples.common.images import some
 from examples.common.restoration import Settings
 from examples.smoothing import data, figures, models, optimisation
 from examples.smoothing.metrics import errors
@@ -69,7 +70,7 @@ def run(plan: Plan, settings: Settings, examples: data.Data, out: pathlib.Path) 
         tables.write_csv(out / "errors.csv", rows)
 
     measure("input", 0, lambda image: image)
-    few = examples.train[:: max(1, len(examples.train) // plan.tuning)][: plan.tuning]
+    few = some(examples.train, plan.tuning)
     for name, bandwidths in (("TV prox", [np.inf]), ("L1 smoothing", optimisation.BANDWIDTHS)):
         lam, bandwidth = optimisation.best(few, bandwidths)
         print(f"{name}: lam {lam:.3f}, bandwidth {bandwidth}")

@@ -3,11 +3,12 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from examples.common import restoration
+from examples.common.figures import panels
+from examples.common.images import some
 from examples.smoothing.metrics import Example
 from examples.smoothing.models import ResNet
 
@@ -17,12 +18,13 @@ SHOWN = 3  # rows
 def stages(model: ResNet, state: restoration.State, examples: Sequence[Example]) -> Figure:
     """Rows of images: input, final convolution, after the last TV layer, mean ground truth."""
     rows = []
-    for example in examples[:: max(1, len(examples) // SHOWN)][:SHOWN]:
+    for example in some(examples, SHOWN):
         found = restoration.apply(model, state, example.image, method=ResNet.stages)
         truth = np.average(example.truths, axis=0, weights=example.weights)
         rows.append({"input": example.image, **found._asdict(), "mean_ground_truth": truth})
-    figure, panels = _panels(len(rows), len(rows[0]))
-    for row, line in zip(rows, panels, strict=True):
+    columns = len(rows[0])
+    figure, grid = panels(len(rows), columns, 2.8 * columns, 2.8 * len(rows))
+    for row, line in zip(rows, grid, strict=True):
         for (name, image), panel in zip(row.items(), line, strict=True):
             panel.imshow(np.clip(image, 0, 1), interpolation="nearest")
             panel.set_title(name.replace("_", " "), fontsize=9)
@@ -33,8 +35,9 @@ def features(model: ResNet, state: restoration.State, example: Example) -> Figur
     """Feature maps before and after each TV-Sharp layer: of each, the one that changes most."""
     variables = {"params": state.params, "batch_stats": state.statistics}
     _, kept = model.apply(variables, example.image[None], mutable=["features"])
-    figure, panels = _panels(2, len(kept["features"]), height=2.6)
-    for (name, maps), column in zip(kept["features"].items(), panels.T, strict=True):
+    columns = len(kept["features"])
+    figure, grid = panels(2, columns, 2.8 * columns, 5.2)
+    for (name, maps), column in zip(kept["features"].items(), grid.T, strict=True):
         before, after = (np.asarray(maps[key][0][0]) for key in ("before", "after"))
         channel = np.abs(after - before).mean((0, 1)).argmax()
         for image, title, panel in zip((before, after), ("before", "after"), column, strict=True):
@@ -42,15 +45,3 @@ def features(model: ResNet, state: restoration.State, example: Example) -> Figur
             panel.imshow(image[..., channel], cmap="gray", vmin=low, vmax=high)
             panel.set_title(f"{name}, {title} TV-Sharp", fontsize=9)
     return figure
-
-
-def _panels(rows: int, columns: int, height: float = 2.8):
-    figure, panels = plt.subplots(
-        rows,
-        columns,
-        figsize=(2.8 * columns, height * rows),
-        squeeze=False,
-        layout="constrained",
-        subplot_kw={"xticks": [], "yticks": []},
-    )
-    return figure, panels

@@ -47,7 +47,7 @@ def load(folder: pathlib.Path, limit: int | None = None) -> Images:
     boxes, sizes = _rows(folder / "localization.txt", 4), _rows(folder / "image_sizes.txt", 2)
     names = list(labels)
     if limit is not None:
-        names = names[:: max(1, len(names) // limit)][:limit]
+        names = images.some(names, limit)
     for name in names:
         if name not in boxes or name not in sizes:
             raise ValueError(f"{folder}: {name} has a class, but no box or no size.")
