@@ -55,10 +55,18 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
   }
 }
 
-// The root of a sample's tree; halves the way to it. What another thread links meanwhile may be
-// overwritten by a former ancestor: never the link of a root, so no sample leaves its tree.
+// Interleavings. While trees are linked (LinkRuns), a link is changed by AtomicMin of Unite or by
+// the store of HalveToRoot, both to a smaller label, and a sample that is no root never becomes one
+// again. The store may replace a link that AtomicMin has just made: then the thread of the
+// AtomicMin has got the old link back and unites it with what it has linked to, while the store
+// links to an ancestor of the old link, so no two samples that are united come apart. When trees
+// are flattened, each thread stores to the link of its own sample alone, the root; any other thread
+// that reads it sees an ancestor, before or after, and roots do not change. What one launch has
+// written, the next one reads.
+
+// The root of a sample's tree; halves the way to it, for all that follow.
 template <typename Label>
-__device__ Label Root(Label* parent, Label at) {
+__device__ Label HalveToRoot(Label* parent, Label at) {
   Label above = Load(parent[at]);
   while (above != at) {
     const Label next = Load(parent[above]);
@@ -79,8 +87,8 @@ __device__ int64_t AtomicMin(int64_t* address, int64_t value) {
 template <typename Label>
 __device__ void Unite(Label* parent, Label a, Label b) {
   for (;;) {
-    a = Root(parent, a);
-    b = Root(parent, b);
+    a = HalveToRoot(parent, a);
+    b = HalveToRoot(parent, b);
     if (a == b) return;
     const Label low = a < b ? a : b, high = a < b ? b : a;
     const Label before = AtomicMin(&parent[high], low);
@@ -101,6 +109,16 @@ __global__ void __launch_bounds__(kSampleThreads)
   Unite(components.parent, Label(at), Label(at + step));
 }
 
+// The same, for trees whose links only their own threads may store: see above.
+template <typename Label>
+__device__ Label Root(Label* parent, Label at) {
+  for (;;) {
+    const Label above = Load(parent[at]);
+    if (above == at) return at;
+    at = above;
+  }
+}
+
 // Each sample becomes a child of its root, which learns the largest exponent of the values.
 template <typename Value, typename Label>
 __global__ void __launch_bounds__(kSampleThreads)
@@ -111,7 +129,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   Store(components.parent[at], root);
   const int exponent = ExponentOf(double(values[at]));
   int* const largest = &components.exponent[root];
-  if (Load(*largest) < exponent) atomicMax(largest, exponent);
+  if (Load(*largest) < exponent) atomicMax(largest, exponent);  // an old value costs an atomicMax
 }
 
 // Adds up the values at the roots. Neighbouring lanes with one root send one of them.
