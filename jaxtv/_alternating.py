@@ -21,6 +21,7 @@ image keep the TV axes with size 1. `cpu/tvnd.h` computes the same.
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _certificate, _lines
+from jaxtv import _certificate, _lines, _sharding
 
 
 class _Sweeps(NamedTuple):
@@ -54,6 +55,11 @@ class _Search(NamedTuple):
     due: Array  # the number of sweeps at which to look at the certificate next
     vain: Array  # tests in a row that improved nothing although the sweeps stand still
     active: Array
+
+
+class _Goal(NamedTuple):
+    target: Array  # the error bound that is asked for
+    rounding: Array  # the error of an image whose pixels are rounded
 
 
 _FIRST_TEST, _FIRST_UNION, _VAIN_TESTS = 4, 20, 6
@@ -87,50 +93,86 @@ def deviation(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def solve(
-    x: Array, tol: Array, max_sweeps: Array, *lams: Array, axes: tuple[int, ...]
+    x: Array, tol: Array, max_sweeps: Array, *operands: Array, axes: tuple[int, ...]
 ) -> tuple[Array, ...]:
-    """See `jaxtv._images.prox`; the result is that of its `Solution`."""
+    """See `jaxtv._images.prox`; the result is that of its `Solution`.
+
+    Args:
+      x: the images.
+      tol: the relative tolerance of each image.
+      max_sweeps: the sweeps of each image, at most.
+      *operands: the weights along each of `axes`, and the duals to start from, if any.
+      axes: ascending, not negative.
+    """
+    lams, init = operands[: len(axes)], operands[len(axes) :]
     valid = is_valid(x, lams, axes)
-    target = tol * deviation(x, axes)
-    rounding = _rounding(x, axes)
-    goal = jnp.maximum(target, rounding)
-    per_image = jnp.zeros_like(x.sum(axes, keepdims=True))
-    zeros = per_image.astype(jnp.int32)
     # Constant images, and those without any weight, are their own prox.
     given = (x == x.max(axes, keepdims=True)).all(axes, keepdims=True) | ~any_positive(lams, axes)
-    first_test, first_union = (1, 1) if len(axes) == 1 else (_FIRST_TEST, _FIRST_UNION)
+    unit = _unit(x, axes)
+    z, *scaled = (a / unit for a in (x, *lams, *init))
+    weights, start = scaled[: len(axes)], _feasible(z, scaled, axes)
+    goal = _Goal(tol * deviation(z, axes), _rounding(z, axes))
+    search = _solve_scaled(z, weights, start, goal, jnp.where(valid & ~given, max_sweeps, 0), axes)
+
+    y, gap, bound = search.best
+    converged, exact = given | (bound <= goal.target), given | (bound <= goal.rounding)
+    y = jnp.where(given, x, y * unit)  # bit for bit, whatever scaling rounds
+    gap, bound = (jnp.where(given, 0, a) for a in (gap * unit * unit, bound * unit))
+    y, gap, bound = (jnp.where(valid, a, jnp.nan) for a in (y, gap, bound))
+    sweeps = search.sweeps
+    results = y, gap, bound, sweeps.count, valid & converged, valid & exact
+    if not init:
+        return results
+    read = map(_certificate.edge_duals, sweeps.results, sweeps.duals, weights, axes)
+    duals = (
+        jnp.where(valid & ~given, jnp.where(sweeps.count > 0, p, p_start) * unit, 0)
+        for p, p_start in zip(read, start, strict=True)
+    )
+    return *results, *duals
+
+
+def _solve_scaled(
+    x: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array],
+    goal: _Goal,
+    max_sweeps: Array,
+    axes: tuple[int, ...],
+) -> _Search:
+    """`solve` for images of size about 1, from feasible duals."""
+    target = jnp.maximum(goal.target, goal.rounding)
+    per_image = jnp.zeros_like(target)
+    sweeps, warm = _start(x, lams, init, axes)
+    early = warm | (len(axes) == 1)  # the start, or the first sweep, may be the solution
+    first_test = jnp.where(early, 1, _FIRST_TEST).astype(jnp.int32)
+    first_union = jnp.where(early, 1, _FIRST_UNION)
 
     def improve(state: _Search) -> _Search:
-        sweeps = _sweep_until_due(x, lams, axes, state, rounding, max_sweeps)
-        count, still = sweeps.count, sweeps.moved <= rounding
+        sweeps = _sweep_until_due(x, lams, axes, state, goal.rounding, max_sweeps)
+        count, still = sweeps.count, sweeps.moved <= goal.rounding
 
         def look(attempt: Array, best: _Best) -> _Best:
             """`best`, or what a vote certifies at the first attempt, the union at the second."""
             vote = attempt == 0
             ready = vote | (count >= first_union) | still
-            wanted = state.active & (best.bound > goal) & ready
+            wanted = state.active & (best.bound > target) & ready
             take = functools.partial(_better, x, lams, axes, sweeps, wanted, vote)
             return lax.cond(wanted.any(), take, lambda best: best, best)
 
         best = lax.fori_loop(0 if len(axes) > 1 else 1, 2, look, state.best)
         vain = jnp.where(still & (best.bound > 0.9 * state.best.bound), state.vain + 1, 0)
-        more = (best.bound > goal) & (count < max_sweeps) & (vain < _VAIN_TESTS)
+        more = (best.bound > target) & (count < max_sweeps) & (vain < _VAIN_TESTS)
         return _Search(
             sweeps._replace(moved=per_image + jnp.inf),
             best,
-            _next_test(count, best.bound / goal),
+            _next_test(count, best.bound / target),
             vain,
             state.active & more,
         )
 
     best = _Best(x, per_image + jnp.inf, per_image + jnp.inf)
-    active = valid & ~given & (max_sweeps > 0)
-    search = _Search(_start(x, lams, axes), best, zeros + first_test, zeros, active)
-    search = lax.while_loop(lambda state: state.active.any(), improve, search)
-    trivial = _Best(x, per_image, per_image)
-    best = jax.tree.map(lambda a, b: jnp.where(given, a, b), trivial, search.best)
-    y, gap, bound = (jnp.where(valid, a, jnp.nan) for a in best)
-    return y, gap, bound, search.sweeps.count, bound <= target, bound <= rounding
+    search = _Search(sweeps, best, first_test, jnp.zeros_like(first_test), max_sweeps > 0)
+    return lax.while_loop(lambda state: state.active.any(), improve, search)
 
 
 def _better(
@@ -179,22 +221,59 @@ def any_positive(lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
     return functools.reduce(operator.or_, ((w > 0).any(axes, keepdims=True) for w in lams))
 
 
-def _start(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> _Sweeps:
-    """Half a projection of x on the last K_a: saves up to a fifth of the sweeps with two axes."""
-    zeros = jnp.zeros_like(x)
-    duals = tuple(zeros for _ in axes)
+def _unit(x: Array, axes: tuple[int, ...]) -> Array:
+    """The power of two by which to divide each image, so that no square over- or underflows."""
+    largest = jnp.abs(x).max(axes, keepdims=True)
+    _, exponent = jnp.frexp(jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1))
+    finfo = jnp.finfo(x.dtype)
+    return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, finfo.minexp, finfo.maxexp - 1))
+
+
+def _feasible(x: Array, operands: Sequence[Array], axes: tuple[int, ...]) -> list[Array]:
+    """The duals behind the weights in `operands`, cut to the weights; 0 for a NaN.
+
+    The dual of an edge is a flow out of at most all pixels, of at most the range each: a larger
+    (also infinite) weight does not bound it.
+    """
+    count = len(axes)
+    pixels = math.prod(x.shape[a] for a in axes)
+    most = pixels * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
+    duals = []
+    for lam, p, axis in zip(operands[:count], operands[count:], axes, strict=False):
+        bound = jnp.minimum(lam, most)
+        p = jnp.broadcast_to(jnp.clip(p, -bound, bound), _sharding.edges(x, axis).shape)
+        duals.append(jnp.where(jnp.isnan(p), 0, p))
+    return duals
+
+
+def _start(
+    x: Array, lams: Sequence[Array], init: Sequence[Array], axes: tuple[int, ...]
+) -> tuple[_Sweeps, Array]:
+    """The state before the first sweep, and which images start from their duals in `init`.
+
+    v_a = D_a^T p_a. Where all are 0 or there are none, with two axes half a projection of x on the
+    last K_a, which saves up to a fifth of the sweeps.
+    """
+    warm = jnp.zeros_like(x.sum(axes, keepdims=True), bool)
+    duals = [jnp.zeros_like(x) for _ in axes]
+    for a, (p, axis) in enumerate(zip(init, axes, strict=False)):
+        duals[a] = -jnp.diff(p, axis=axis, prepend=0, append=0)
+        if a > 0:  # the first sweep begins by minimising over v_0
+            warm |= (duals[a] != 0).any(axes, keepdims=True)
     if len(axes) == 2:
-        duals = (zeros, (x - _lines.prox(x, lams[1], axis=axes[1])) / 2)
+        halfway = (x - _lines.prox(x, lams[1], axis=axes[1])) / 2
+        duals[1] = jnp.where(warm, duals[1], halfway) if init else halfway
     per_image = jnp.zeros_like(x.sum(axes, keepdims=True))
-    return _Sweeps(
+    sweeps = _Sweeps(
         results=tuple(x for _ in axes),
-        duals=duals,
-        previous=duals[1:],
+        duals=tuple(duals),
+        previous=tuple(duals[1:]),
         momentum=per_image + 1,
         energy=per_image + jnp.inf,
         moved=per_image + jnp.inf,
         count=per_image.astype(jnp.int32),
     )
+    return sweeps, warm
 
 
 def _sweep_until_due(
@@ -239,16 +318,15 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
         results.append(y)
         duals.append(z - y)
 
-    unit = _certificate.scale(x, axes)
     against = sum(
-        ((a - v) / unit * ((v - u) / unit)).sum(axes, keepdims=True)
+        ((a - v) * (v - u)).sum(axes, keepdims=True)
         for a, v, u in zip(ahead, duals[1:], state.duals[1:], strict=True)
     )
+    energy = (y**2).sum(axes, keepdims=True)
     steps = sum(
-        ((((b - a) / unit) ** 2).sum(axes, keepdims=True) for a, b in itertools.pairwise(results)),
-        jnp.zeros_like(unit),
+        (((b - a) ** 2).sum(axes, keepdims=True) for a, b in itertools.pairwise(results)),
+        jnp.zeros_like(energy),
     )
-    energy = ((y / unit) ** 2).sum(axes, keepdims=True)
     restart = (against > 0) | ((energy > state.energy) & (len(axes) > 2))
     return _Sweeps(
         results=tuple(results),
@@ -256,7 +334,7 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
         previous=state.duals[1:],
         momentum=jnp.where(restart, 1, t_next),  # 1 makes the next step forget `previous`
         energy=energy,
-        moved=unit * jnp.sqrt(steps),
+        moved=jnp.sqrt(steps),
         count=state.count + 1,
     )
 

@@ -80,7 +80,7 @@ def component_mean(v: Array, joined: Sequence[Array], axes: tuple[int, ...]) -> 
 def _plain(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
     count = len(axes)
     results, duals, lams = (operands[i * count : (i + 1) * count] for i in range(3))
-    edges = [_edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
+    edges = [edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
     residual = x + sum(
         (jnp.diff(p, axis=axis, prepend=0, append=0) for p, axis in zip(edges, axes, strict=True)),
         jnp.zeros_like(x),
@@ -109,7 +109,7 @@ def scale(x: Array, axes: tuple[int, ...]) -> Array:
     return jnp.where(largest > 0, largest, 1)
 
 
-def _edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:
+def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:
     """The running sum of -v along an axis, clamped to the weights and known at jumps.
 
     A clamped sum is a scan of maps m -> clip(m + step, low, high).

@@ -134,25 +134,11 @@ def _warm_solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> li
     return [*_solution(x, axes=axes), *(_sharding.edges(x, axis) for axis in axes)]
 
 
-def _warm_reference(
-    x: Array, tol: Array, max_sweeps: Array, *operands: Array, axes: tuple[int, ...]
-) -> tuple[Array, ...]:
-    """The prox from the usual start; the duals come back as they were given, made feasible."""
-    lams, init = operands[: len(axes)], operands[len(axes) :]
-    duals = (
-        jnp.broadcast_to(
-            jnp.nan_to_num(jnp.clip(p, -lam, lam), posinf=0, neginf=0), _sharding.edges(x, a).shape
-        )
-        for p, lam, a in zip(init, lams, axes, strict=True)
-    )
-    return *prox(x, lams, (), tol, max_sweeps, axes)[:6], *duals
-
-
 _prox_p = _primitive.make(
     "jaxtv_prox_tvnd", _alternating.solve, results=_solution, full_operands=(0,)
 )
 _warm_prox_p = _primitive.make(
-    "jaxtv_prox_tvnd_warm", _warm_reference, results=_warm_solution, full_operands=(0,)
+    "jaxtv_prox_tvnd_warm", _alternating.solve, results=_warm_solution, full_operands=(0,)
 )
 _component_mean_p = _primitive.make(
     "jaxtv_component_mean",

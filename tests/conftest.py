@@ -4,6 +4,7 @@
 import os
 import pathlib
 import sys
+import warnings
 
 # The examples are a package at the root; last, so that an installed jaxtv comes first.
 sys.path.append(str(pathlib.Path(__file__).parent.parent))
@@ -18,13 +19,21 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-if os.environ.get("JAXTV_TEST_BACKEND") == "cuda_emulator":
+# "cuda_emulator" runs the CUDA kernels on the CPU; "plain" runs what platforms without compiled
+# kernels run; otherwise the installed package runs on JAX's default device.
+BACKEND = os.environ.get("JAXTV_TEST_BACKEND")
+if BACKEND == "cuda_emulator":
     import cuda_emulation
 
     cuda_emulation.install("fast")
+elif BACKEND == "plain":
+    sys.modules |= {"jaxtv._cpu": None, "jaxtv._cuda": None}
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        import jaxtv  # noqa: F401
+if BACKEND is not None:
     os.environ.setdefault("JAXTV_TEST_SLOW_BACKEND", "1")
 
-# Set where the device code runs on an emulator: cases marked `large` are left out.
+# Where the device code runs slowly, cases marked `large` are left out.
 SLOW_BACKEND = os.environ.get("JAXTV_TEST_SLOW_BACKEND", "0") not in {"", "0"}
 
 hypothesis.settings.register_profile(
