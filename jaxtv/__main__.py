@@ -18,9 +18,12 @@ _X, _Y = [0.0, 0.0, 4.0], [0.5, 0.5, 3.0]
 _COTANGENT, _X_BAR, _LAM_BAR = [1.0, 2.0, 5.0], [1.5, 1.5, 5.0], -3.5
 
 
-def _backend(device: Any) -> str:
-    name = {"gpu": "cuda"}.get(device.platform, device.platform)
-    return "compiled kernels" if name in _ffi.compiled_platforms else "plain JAX (slow)"
+def _platform(device: Any) -> str:
+    return {"gpu": "cuda"}.get(device.platform, device.platform)
+
+
+def _backend(platform: str) -> str:
+    return "compiled kernels" if platform in _ffi.compiled_platforms else "plain JAX (slow)"
 
 
 def _self_check(device: Any) -> bool:
@@ -42,7 +45,10 @@ def main() -> int:
         ok = _self_check(device)
         passed &= ok
         verdict = "value and gradient right" if ok else "WRONG value or gradient"
-        print(f"{device}: {_backend(device)}, self-check: {verdict}")
+        print(f"{device}: {_backend(_platform(device))}, self-check: {verdict}")
+    here = {_platform(device) for device in jax.local_devices()}
+    for name in sorted((here & {"cpu", "cuda"}) - _ffi.compiled_platforms):
+        print(f"Why plain JAX on {name}: {_ffi.why_plain(name)}")
     return 0 if passed else 1
 
 

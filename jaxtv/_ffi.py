@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Loads the compiled modules and registers their FFI targets with JAX."""
 
+import functools
 import importlib
 import pathlib
 import re
@@ -54,14 +55,6 @@ def _register() -> dict[str, types.ModuleType]:
             )
             jax.ffi.register_ffi_target_as_batch_partitionable(target)
         modules[platform] = module
-    if "cpu" not in modules:
-        warnings.warn(
-            "jaxtv was installed without its compiled CPU module and computes in plain JAX, which "
-            "is much slower. To build it: pip install --force-reinstall --no-deps jaxtv (in a "
-            "source checkout: pip install -e .)",
-            RuntimeWarning,
-            stacklevel=2,
-        )
     return modules
 
 
@@ -77,6 +70,37 @@ FFI_TARGETS = tuple(sorted({target for module in _modules.values() for target in
 def platforms_of(target: str) -> list[str]:
     """The platforms that have a compiled kernel of this name."""
     return [platform for platform, module in _modules.items() if target in module.targets]
+
+
+def why_plain(platform: str) -> str:
+    """Why there are no compiled kernels for "cpu" or "cuda", and what to do."""
+    checkout = pathlib.Path(__file__).resolve().parent.parent
+    if not _modules and (checkout / "CMakeLists.txt").exists():
+        return (
+            f"Python imports jaxtv from the source checkout {checkout}, where nothing is compiled, "
+            "and not the installed package, if there is one: start Python in another directory, "
+            "set PYTHONSAFEPATH=1, or install the checkout itself: pip install -e ."
+        )
+    needs = "nvcc on the PATH" if platform == "cuda" else "a C++ compiler"
+    return (
+        f"jaxtv was installed without its compiled module for {platform}. To build it, with "
+        f"{needs}: pip install --force-reinstall --no-deps jaxtv"
+    )
+
+
+@functools.cache
+def warn_of_plain_jax(platform: str) -> None:
+    """Says once that a platform that could have compiled kernels runs in plain JAX."""
+    warnings.warn(
+        f"jaxtv computes on {platform} in plain JAX, which is much slower than its compiled "
+        f"kernels. {why_plain(platform)}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+if "cpu" not in _modules:
+    warn_of_plain_jax("cpu")
 
 
 def scratch_of(target: str, platform: str) -> tuple[int, ...] | None:

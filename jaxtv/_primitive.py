@@ -55,7 +55,7 @@ def make(
     primitive.def_impl(run)
     primitive.def_abstract_eval(results)
     batching.primitive_batchers[primitive] = batch
-    mlir.register_lowering(primitive, mlir.lower_fun(reference, multiple_results=True))
+    mlir.register_lowering(primitive, _lower_to_plain(reference))
     for platform in _ffi.platforms_of(name):
         rule = _lower_to(name, primitive, platform, reference)
         mlir.register_lowering(primitive, rule, platform=platform)
@@ -177,6 +177,18 @@ def _batch_first(
         else:
             moved.append(jnp.broadcast_to(x, (size if k in full_operands else 1, *x.shape)))
     return moved
+
+
+def _lower_to_plain(reference: Callable) -> Callable:
+    """A lowering rule for platforms without compiled kernels."""
+    lower = mlir.lower_fun(reference, multiple_results=True)
+
+    def rule(ctx, *operands, **params):
+        if "cuda" in ctx.module_context.platforms and "cuda" not in _ffi.compiled_platforms:
+            _ffi.warn_of_plain_jax("cuda")
+        return lower(ctx, *operands, **params)
+
+    return rule
 
 
 def _lower_to(target: str, primitive: Primitive, platform: str, reference: Callable) -> Callable:

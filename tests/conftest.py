@@ -30,7 +30,7 @@ elif BACKEND == "plain":
     sys.modules |= {"jaxtv._cpu": None, "jaxtv._cuda": None}
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         import jaxtv  # noqa: F401
-if BACKEND is not None:
+if BACKEND in {"cuda_emulator", "plain"}:
     os.environ.setdefault("JAXTV_TEST_SLOW_BACKEND", "1")
 
 # Where the device code runs slowly, cases marked `large` are left out.

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Test signals, and the accuracy that the library owes on them."""
 
+import math
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
+
+from jaxtv import _ffi
 
 large = pytest.mark.large
 
@@ -68,5 +73,23 @@ def assert_prox(y, x, lam, axis=-1, dtype=None):
 
 
 def bits(a):
-    """The bytes of an array: equal only if every bit is (signs of zero and payloads of NaN too)."""
-    return np.ascontiguousarray(a).tobytes()
+    """The bytes of an array: equal only if every bit is, signs of zero too.
+
+    All NaN count as one: which of them a conversion of half types makes differs between devices.
+    """
+    a = np.array(a)
+    if (nan := a != a).any():
+        a[nan] = np.nan
+    return a.tobytes()
+
+
+def cpu_mesh(shape, names, axis_types):
+    """A mesh of devices of the CPU platform, which the tests have also where a GPU is."""
+    devices = jax.devices("cpu")[: math.prod(shape)]
+    return jax.make_mesh(shape, names, axis_types=axis_types, devices=devices)
+
+
+def compiled_here(target):
+    """Whether JAX's default device has a compiled kernel of this name."""
+    platform = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+    return platform in _ffi.platforms_of(target)

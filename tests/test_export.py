@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import cpu_mesh
 from jax import export
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -87,7 +88,7 @@ def test_lowering_for_a_platform(platform):
 @pytest.mark.parametrize("symbolic", [False, True])
 def test_a_program_for_eight_devices(symbolic):
     """Loaded, it still computes every line where it lies."""
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    mesh = cpu_mesh((8,), ("data",), (AxisType.Auto,))
     cut, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
     x, lam = jax.device_put(np.tile(X, (4, 1, 1)), cut), jax.device_put(LAM, whole)
     (batch,) = export.symbolic_shape("8 * batch") if symbolic else (24,)

@@ -2,6 +2,7 @@
 """Do wrong calls of the compiled handlers, and wrong installations, end in an error that helps?"""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxtv
 from jaxtv import _ffi
 
 X = np.ones((2, 5, 3), np.float32)
@@ -98,11 +100,7 @@ def run(code, **env):
 
 WITHOUT_KERNELS = """
 import sys
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name == "jaxtv._cpu":
-            raise ModuleNotFoundError(name, name=name)
-sys.meta_path.insert(0, Hide())
+sys.modules["jaxtv._cpu"] = None
 import jax, jax.numpy as jnp, jaxtv
 print(jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), 1.0), jax.grad(
     lambda lam: jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), lam)[2])(1.0))
@@ -112,8 +110,45 @@ print(jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), 1.0), jax.grad(
 def test_without_kernels_one_warning_and_right_answers():
     done = run(WITHOUT_KERNELS)
     assert done.stdout.split("\n")[0] == "[0.5 0.5 3. ] -1.0", done.stderr
-    assert done.stderr.count("computes in plain JAX") == 1
+    assert done.stderr.count("jaxtv computes on cpu in plain JAX") == 1
     assert "pip install" in done.stderr
+
+
+WITHOUT_CUDA = """
+import sys
+sys.modules["jaxtv._cuda"] = None
+import jax, jax.numpy as jnp, jaxtv
+for f in (jaxtv.prox_tv_1d, jaxtv.prox_tv_2d):
+    f(jnp.ones((3, 3)), 1.0)
+print("so far", file=sys.stderr)
+for f in (jaxtv.prox_tv_1d, jaxtv.prox_tv_2d):
+    jax.export.export(jax.jit(f), platforms=["cuda"])(jnp.ones((3, 3)), 1.0)
+"""
+
+
+def test_cuda_without_kernels_is_slow_but_never_silently():
+    """A process that lowers for CUDA warns once, with the remedy; another one does not."""
+    before, said = run(WITHOUT_CUDA).stderr.split("so far")
+    assert "plain JAX" not in before
+    assert said.count("jaxtv computes on cuda in plain JAX") == 1
+    assert "nvcc" in said and "pip install" in said
+
+
+def test_a_source_checkout_that_hides_the_installed_package_says_so():
+    """As `python -m jaxtv` in the checkout does, where the current directory comes first."""
+    code = """
+import sys
+sys.modules |= {"jaxtv._cpu": None, "jaxtv._cuda": None}
+import jaxtv.__main__
+jaxtv.__main__.main()
+"""
+    done = run(code)
+    checkout = pathlib.Path(jaxtv.__file__).parents[1]
+    if not (checkout / "CMakeLists.txt").exists():
+        pytest.skip("jaxtv is not imported from a source checkout here")
+    for text in (done.stdout, done.stderr):
+        assert f"source checkout {checkout}" in text and "PYTHONSAFEPATH=1" in text
+    assert "plain JAX (slow), self-check: value and gradient right" in done.stdout
 
 
 BITS = """

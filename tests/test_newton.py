@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from helpers import KINDS, assert_prox, bits, signal
+from helpers import KINDS, assert_prox, bits, cpu_mesh, signal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,10 +214,9 @@ def test_info_through_transformations():
     np.testing.assert_array_equal(infos.iterations, want[1].iterations)
 
 
-@pytest.mark.skipif(jax.device_count() < 4, reason="needs four devices")
 def test_the_same_over_devices():
     x = jnp.array(signal("walk", (8, 4, 30)))
-    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = cpu_mesh((4,), ("data",), (jax.sharding.AxisType.Auto,))
     f = jax.jit(functools.partial(newton, return_info=True))
     for spec in (("data", None, None), (None, "data", None), (None, None, None)):
         put = jax.device_put(x, jax.NamedSharding(mesh, jax.P(*spec)))

@@ -93,7 +93,9 @@ def test_nothing_is_kept_or_made_but_operands_and_results(lam):
         return y, *pull(y_bar)
 
     used = jax.jit(step).lower(x, weights, x).compile().memory_analysis()
-    assert used.temp_size_in_bytes <= 64 * 4 + 256  # a number for each line, if they share one
+    # A number for each line, if they share one, and two work spaces of a byte for each line: three
+    # buffers, each rounded up to a multiple of 256 bytes.
+    assert used.temp_size_in_bytes <= 3 * 256
     _, pull = jax.eval_shape(lambda x, lam: jax.vjp(jaxtv.prox_tv_1d, x, lam), x, weights)
     kept = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(pull))
     assert kept == 4 * (x.size + weights.size)

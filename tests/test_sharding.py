@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import cpu_mesh
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -32,7 +33,7 @@ ALL_REDUCE = {"all-reduce"}  # the sum that the gradient of a shared weight is
 
 
 def mesh(kind="auto", shape=(8,), names=("data",)):
-    return jax.make_mesh(shape, names, axis_types=(KINDS[kind],) * len(shape))
+    return cpu_mesh(shape, names, (KINDS[kind],) * len(shape))
 
 
 def signal(*shape):
