@@ -24,10 +24,10 @@ JAXTV_HD T EdgeSlope(T level, T mean, T right_level, T right_mean) {
   return right_level < level ? right_mean - mean : mean - right_mean;
 }
 
-// x_bar of a line whose only weight is 0: v, but NaN where there is no prox.
+// x_bar of a line whose only weight is 0: v, where there is a prox.
 template <typename T>
 JAXTV_HD void CopyCotangent(Line<const T> y, Line<const T> v, int64_t n, Line<T> x_bar) {
-  for (int64_t k = 0; k < n; ++k) x_bar[k] = y[k] == y[k] ? T(v[k]) : T(y[k]);
+  for (int64_t k = 0; k < n; ++k) x_bar[k] = y[k] == y[k] ? T(v[k]) : NoDerivative(v[k]);
 }
 
 // `lam_bar`: a number for each edge if lam.stride is not 0, else one. `x_bar` may be `v`, and
@@ -43,7 +43,7 @@ JAXTV_HD void PullBackLine(Line<const T> y, Line<const T> lam, Line<const T> v, 
     const T level = y[end - 1];
     int64_t first = end - 1;
     while (first > 0 && y[first - 1] == level && !(per_edge && lam[first - 1] == T(0))) --first;
-    const T mean = level == level ? RunMean(v, first, end - 1) : level;
+    const T mean = level == level ? RunMean(v, first, end - 1) : NoDerivative(v[first]);
     if (end < n) {
       const T slope = EdgeSlope(level, mean, right_level, right_mean);
       total.Add(slope);

@@ -10,6 +10,7 @@
 // any length and all methods agree.
 #pragma once
 
+#include <limits>
 #include <type_traits>
 
 #include "core/line.h"
@@ -95,8 +96,15 @@ JAXTV_HD auto RunMean(const Samples& v, int64_t first, int64_t last) {
   return T(v[first] + T(RunSum(v, first, last)) / T(last - first + 1));
 }
 
+// The derivative at a sample that has no prox, from its cotangent: NaN, but 0 where the cotangent
+// is 0, so that a mask over bad lines protects the sums over all lines.
+template <typename T>
+JAXTV_HD T NoDerivative(T cotangent) {
+  return cotangent == T(0) ? T(0) : std::numeric_limits<T>::quiet_NaN();
+}
+
 // The run mean P: each run of equal `y` gets the mean of `v` over it. P is symmetric, so it is its
-// own transpose; it is the Jacobian of the prox in x at y. Where y is NaN there is no run: NaN.
+// own transpose; it is the Jacobian of the prox in x at y. Where y is NaN there is no run.
 template <typename T>
 JAXTV_HD void RunMeanLine(Line<const T> y, Line<const T> v, int64_t n, Line<T> mean) {
   int64_t first = 0;
@@ -104,7 +112,7 @@ JAXTV_HD void RunMeanLine(Line<const T> y, Line<const T> v, int64_t n, Line<T> m
     const T level = y[first];
     int64_t end = first + 1;
     while (end < n && y[end] == level) ++end;
-    const T value = level == level ? RunMean(v, first, end - 1) : level;
+    const T value = level == level ? RunMean(v, first, end - 1) : NoDerivative(v[first]);
     for (; first < end; ++first) mean[first] = value;
   }
 }

@@ -58,7 +58,7 @@ JAXTV_HD void ReverseLine(Line<const uint8_t> codes, int shift, Line<const T> fo
   for (int64_t first = 0; first < n;) {
     int64_t last = first;
     while (last < n - 1 && code(last) == kTied) ++last;
-    const T mean = whole == kBad ? std::numeric_limits<T>::quiet_NaN() : RunMean(v, first, last);
+    const T mean = whole == kBad ? NoDerivative(v[first]) : RunMean(v, first, last);
     if (first > 0) weigh(first - 1, T(SignOf(code(first - 1))) * (mean - before));
     before = mean;
     for (; first <= last; ++first) total[first] += whole == kFree ? v[first] : mean;

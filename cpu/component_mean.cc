@@ -2,6 +2,7 @@
 // CPU handler of the mean over the components of images.
 #include <limits>
 
+#include "core/run.h"
 #include "cpu/components.h"
 #include "cpu/problem.h"
 #include "cpu/runner.h"
@@ -37,7 +38,7 @@ void MeanOfComponents(const Run& run, const Problem<T>& problem, int64_t i, cons
   components.Label(run, fused);
   components.Average(run, v);
   for (int64_t k = 0; k < pixels; ++k) {
-    mean[k] = y[k] == y[k] ? T(components.mean(k)) : y[k];
+    mean[k] = y[k] == y[k] ? T(components.mean(k)) : NoDerivative(v[k]);
   }
 }
 

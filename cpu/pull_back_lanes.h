@@ -36,7 +36,8 @@ void MeansAtEnds(const T* level, const T* lam, int64_t length, T* tile) {
     sum.Add(start, v - origin);
     count = Select(start, V{}, count) + T(1);
     const V mean = origin + Narrow(sum.Total()) / count;
-    Store(tile + k * kRow, Select(Equal(y, y), mean, y));
+    // NoDerivative of a sample that is NaN, hence a run of its own with mean v.
+    Store(tile + k * kRow, Select(Or(Equal(y, y), Equal(v, V{})), mean, y));
     if (k == length - 1) return;
     const V right = Load<V>(level + (k + 1) * kRow);
     start = Mask<T>(~InsideRun<T, kSlopes>(y, right, lam + k * kRow));

@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
   for (int64_t tile = tiles - 1; tile >= 0; --tile) {
     const int64_t k = tile * kThreads + threadIdx.x;
     RunSumSince<T> sum{{}, -1};
-    if (k < n) sum.sum = Widen<T>(double(y[k] == y[k] ? v[k] : y[k]));
+    if (k < n) sum.sum = Widen<T>(double(y[k] == y[k] ? T(v[k]) : NoDerivative(v[k])));
     if (k < n && starts(k + 1)) sum.end = k;
     sum = ExclusiveScan<kThreads, Direction::kBackward>(sum, &carry).Then(sum);
     if (k < n && starts(k)) x_bar[k] = T(sum.sum.Over(sum.end - k + 1));

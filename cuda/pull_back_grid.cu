@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
     const int64_t k = own.begin + tile * kChunkThreads + threadIdx.x;
     const bool inside = k < own.end;
     RunSumSince<T> sum{{}, -1};
-    if (inside) sum.sum = Widen<T>(double(y[k] == y[k] ? v[k] : y[k]));
+    if (inside) sum.sum = Widen<T>(double(y[k] == y[k] ? T(v[k]) : NoDerivative(v[k])));
     if (inside && starts(k + 1)) sum.end = k;
     sum = ExclusiveScan<kChunkThreads, Direction::kBackward>(sum, &carry).Then(sum);
     if (!inside || !starts(k)) continue;

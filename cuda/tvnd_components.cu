@@ -2,6 +2,7 @@
 #include <cuda/atomic>
 
 #include "core/fixed_sum.h"
+#include "core/run.h"
 #include "cuda/launch.h"
 #include "cuda/tvnd_chunks.h"
 #include "cuda/tvnd_components.h"
@@ -169,7 +170,8 @@ __global__ void __launch_bounds__(kSampleThreads)
   const Label root = components.parent[at];
   const FixedTerm sum{int64_t(components.high[root]), int64_t(components.low[root])};
   const T value = T(FixedMean(sum, components.count[root], components.exponent[root]));
-  mean[at] = level == nullptr || level[at] == level[at] ? value : level[at];
+  // A NaN is a component of its own.
+  mean[at] = level == nullptr || level[at] == level[at] ? value : NoDerivative(value);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct Components {
 
 // `joined[a]` is not 0 where the edge from a sample to its next neighbour along axis a joins; 0 at
 // the last sample of a line. `Value` is float or double, T the type of the mean. Where `level`, if
-// any, is NaN, the mean is.
+// any, is NaN, there is no mean, but NoDerivative of the value.
 template <typename T, typename Value, typename Label>
 Status MeanOfComponents(cudaStream_t stream, const std::vector<Lines>& axes,
                         const std::vector<const unsigned char*>& joined, const Value* values,

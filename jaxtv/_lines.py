@@ -95,7 +95,13 @@ def push_forward(y: Array, lam: Array, dx: Array | None, dlam: Array | None, *, 
 def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
     """The tangent `dx - D^T (sign(D y) * dlam)` of what the prox `y` is a mean of."""
     ends = [(1, 1) if d == axis else (0, 0) for d in range(y.ndim)]
-    return dx + jnp.diff(jnp.pad(jnp.sign(jnp.diff(y, axis=axis)) * dlam, ends), axis=axis)
+    return dx + jnp.diff(jnp.pad(jump_signs(y, axis=axis) * dlam, ends), axis=axis)
+
+
+def jump_signs(y: Array, *, axis: int) -> Array:
+    """The signs of the jumps between neighbours; 0 where `y` is NaN."""
+    jump = jnp.diff(y, axis=axis)
+    return (jump > 0).astype(y.dtype) - (jump < 0).astype(y.dtype)
 
 
 def _prox_jvp(results: list[Array], operands, tangents, *, axis: int, **_) -> Array:

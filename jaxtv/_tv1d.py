@@ -149,7 +149,7 @@ class WeightSpec(NamedTuple):
 
     def pull_back(self, y: Array, mean: Array, axis: int) -> Array:
         """The cotangent of a weight of the prox `y`, from P y_bar: see the derivation below."""
-        return self.sum(-jnp.sign(jnp.diff(y, axis=axis)) * jnp.diff(mean, axis=axis))
+        return self.sum(-_lines.jump_signs(y, axis=axis) * jnp.diff(mean, axis=axis))
 
     def sum(self, cotangent: Array) -> Array:
         """The cotangent of a weight, from that of one that may vary where this one is shared."""
