@@ -105,7 +105,7 @@ inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_
     const auto dims = y_bar.dimensions();
     std::vector<int64_t> wanted(dims.begin(), dims.end());
     wanted[axes[a]] = edges[a] ? dims[axes[a]] - 1 : 1;
-    if ((*lam_bar)->element_type() != y_bar.element_type() || wanted[axes[a]] < 1 ||
+    if ((*lam_bar)->element_type() != y_bar.element_type() || wanted[axes[a]] < 0 ||
         ToString((*lam_bar)->dimensions()) != ToString({wanted.data(), wanted.size()})) {
       return ffi::Unexpected(RefuseSweeps("the cotangent of a weight must have shape " +
                                           ToString({wanted.data(), wanted.size()}) + ", got " +

@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _certificate, _lines, _sharding
+from jaxtv import _certificate, _lines, _reference, _sharding
 
 
 class _Sweeps(NamedTuple):
@@ -211,7 +211,7 @@ def is_valid(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
     """Whether an image and its weights are such that it has a prox; TV axes of size 1."""
     valid = jnp.isfinite(x).all(axes, keepdims=True)
     for lam, axis in zip(lams, axes, strict=True):
-        if x.shape[axis] > 1:
+        if x.shape[axis] != 1:
             valid &= (lam >= 0).all(axes, keepdims=True)
     return valid
 
@@ -342,4 +342,5 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
 def component_mean(y: Array, v: Array, *lams: Array, axes: tuple[int, ...]) -> tuple[Array]:
     """See `jaxtv._images.component_mean`."""
     joined = [_certificate.equal_edges(y, lam, a) for lam, a in zip(lams, axes, strict=True)]
-    return (jnp.where(jnp.isnan(y), y, _certificate.component_mean(v, joined, axes)),)
+    mean = _certificate.component_mean(v, joined, axes)
+    return (jnp.where(_reference.no_derivative(y, v), y, mean),)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive, _sharding
+from jaxtv import _primitive, _scan, _sharding
 
 
 def certify(
@@ -125,7 +125,7 @@ def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:
         low = jnp.clip(low_a + step_b, low_b, high_b)
         return step_a + step_b, low, jnp.clip(high_a + step_b, low_b, high_b)
 
-    total, low, high = lax.associative_scan(then, (step, low, high), axis=axis)
+    total, low, high = _scan.associative_scan(then, (step, low, high), axis=axis)
     return jnp.clip(total, low, high)
 
 
@@ -164,7 +164,7 @@ def _run_scan(combine, values: Array, joined: Array, axis: int, *, reverse: bool
         (value_a, start_a), (value_b, start_b) = a, b
         return jnp.where(start_b, value_b, combine(value_a, value_b)), start_a | start_b
 
-    return lax.associative_scan(then, (values, starts), reverse=reverse, axis=axis)[0]
+    return _scan.associative_scan(then, (values, starts), reverse=reverse, axis=axis)[0]
 
 
 def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxtv import _scan
+
 
 def prox(x: Array, lam: Array, *, axis: int) -> Array:
     """See `jaxtv._lines.prox`."""
@@ -22,7 +24,7 @@ def canonical(x: Array, lam: Array, axis: int) -> tuple[Array, Array, Array]:
     lines = jnp.moveaxis(x, axis, -1)
     weights = jnp.moveaxis(lam, axis, -1)
     valid = jnp.isfinite(lines).all(-1, keepdims=True)
-    valid &= (weights >= 0).all(-1, keepdims=True) | (n < 2)
+    valid &= (weights >= 0).all(-1, keepdims=True) | (n in (0, 1))
     if n == 0:
         return lines, lines, valid
     lines = jnp.where(valid, lines, 0)
@@ -53,14 +55,22 @@ def pull_back(y: Array, v: Array, lam: Array, *, axis: int) -> list[Array]:
 
 
 def _mean(lines: Array, values: Array, cut: Array) -> Array:
-    """The mean of `values` between the edges that are `cut`; NaN where `lines` is."""
+    """The mean of `values` between the edges that are `cut`; see `no_derivative`."""
     starts = jnp.ones(lines.shape, bool).at[..., 1:].set(cut)
-    return jnp.where(jnp.isnan(lines), jnp.nan, _segment_mean(values, starts))
+    return jnp.where(no_derivative(lines, values), jnp.nan, _segment_mean(values, starts))
+
+
+def no_derivative(y: Array, cotangent: Array) -> Array:
+    """Where a derivative is NaN: without a prox, but only where the cotangent is not 0.
+
+    So a mask over bad lines protects the sums over all lines.
+    """
+    return jnp.isnan(y) & (cotangent != 0)
 
 
 def solve(x: Array, w: Array) -> Array:
     """Prox of finite lines `x` [..., n] with weights `w` [..., n - 1] >= 0."""
-    if x.shape[-1] < 2:
+    if x.shape[-1] in (0, 1):
         return x
 
     def split(state):
@@ -76,7 +86,7 @@ def solve(x: Array, w: Array) -> Array:
 def run_values(x: Array, w: Array, jump: Array) -> Array:
     """The value of each run (core/run.h) between edges where `jump` is not 0, at every sample."""
     pull = jump * w
-    pad = jnp.zeros_like(x[..., :1])
+    pad = jnp.zeros_like(x, shape=(*x.shape[:-1], 1))
     x_pulled = x + jnp.concatenate([pull, pad], -1) - jnp.concatenate([pad, pull], -1)
     values = _segment_mean(x_pulled, _starts(jump))
     # Without a weight, x bit for bit.
@@ -84,14 +94,14 @@ def run_values(x: Array, w: Array, jump: Array) -> Array:
 
 
 def _starts(jump: Array) -> Array:
-    return jnp.concatenate([jnp.ones_like(jump[..., :1], bool), jump != 0], -1)
+    return jnp.concatenate([jnp.ones_like(jump, bool, shape=(*jump.shape[:-1], 1)), jump != 0], -1)
 
 
 def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     """Where the solution lies above the level of its segment: one clamped sum, then a fill."""
     # The sum m -> clip(m + step, -w, w) restarts from the known dual jump * w behind each jump, and
     # at the end of a segment only its sign counts: there the jump's own dual is the target.
-    big = jnp.full_like(x[..., :1], jnp.inf)
+    big = jnp.full_like(x, jnp.inf, shape=(*x.shape[:-1], 1))
     bound = jnp.where(jump == 0, w, big)
     step = level - x
     restart = jnp.concatenate([jnp.zeros_like(big), jump * w], -1)
@@ -101,7 +111,7 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     first = jnp.clip(restart + step, lo, hi)
     step = jnp.where(starts, 0, step)
     lo, hi = jnp.where(starts, first, lo), jnp.where(starts, first, hi)
-    _, m, _ = lax.associative_scan(_compose, (step, lo, hi), axis=-1)
+    _, m, _ = _scan.associative_scan(_compose, (step, lo, hi), axis=-1)
     # `m` is clamped; a sample is decided where the sum reached a bound, or at the end of a segment.
     target = jnp.concatenate([jump * w, jnp.zeros_like(big)], -1)
     ends = jnp.concatenate([jump != 0, jnp.ones_like(big, bool)], -1)
@@ -110,7 +120,7 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     raw = before + (level - x) - jnp.where(ends, target, 0)
     side = jnp.where(raw < -weight, 1, jnp.where(raw > weight, -1, 0))
     side = jnp.where(ends, jnp.where(raw < 0, 1, -1), side)
-    filled = lax.associative_scan(
+    filled = _scan.associative_scan(
         lambda later, here: jnp.where(here != 0, here, later),
         side,
         axis=side.ndim - 1,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _reference
+from jaxtv import _reference, _scan
 
 _DECREASE = 1e-4  # of Armijo's rule
 _HALVINGS = 40  # a step that has to be smaller is taken all the same
@@ -37,7 +37,7 @@ def newton(
 def _solve(x: Array, w: Array, max_steps: int, halving: bool) -> tuple[Array, Array]:
     n = x.shape[-1]
     none = jnp.zeros((*x.shape[:-1], 1), jnp.int32)
-    if x.size == 0 or n < 2:
+    if x.size == 0 or n == 1:
         return x, none
     scale = x.max(-1, keepdims=True) - x.min(-1, keepdims=True)
     scale = jnp.where(scale == 0, 1, scale)
@@ -78,11 +78,12 @@ def _direction(u: Array, differences: Array, bounds: Array) -> _Step:
     # What cannot be told from no jump is none: ties belong to the free set.
     least = 4 * jnp.finfo(u.dtype).eps * (jnp.abs(differences) + jnp.abs(u))
     bound = (bounds == 0) | ((u >= bounds) & (jump > least)) | ((u <= -bounds) & (jump < -least))
-    edge = jnp.arange(1, u.shape[-1] + 1)
-    place = (edge - lax.cummax(jnp.where(bound, edge, 0), axis=u.ndim - 1)).astype(u.dtype)
-    _, q = lax.associative_scan(_compose, ((place > 0).astype(u.dtype), place * jump), axis=-1)
+    edge = jnp.arange(u.shape[-1]) + 1
+    last = _scan.associative_scan(jnp.maximum, jnp.where(bound, edge, 0), axis=-1)
+    place = (edge - last).astype(u.dtype)
+    _, q = _scan.associative_scan(_compose, ((place > 0).astype(u.dtype), place * jump), axis=-1)
     # An edge that is bound has place 0, hence q = 0 and d = 0.
-    _, d = lax.associative_scan(
+    _, d = _scan.associative_scan(
         _compose, (place / (place + 1), q / (place + 1)), axis=u.ndim - 1, reverse=True
     )
     return _Step(jump, bound, d, (d * jump).sum(-1, keepdims=True))

@@ -125,7 +125,7 @@ class _Runs:
 def _codes(y: Array, lam: Array, axis: int) -> Array:
     step = jnp.diff(y, axis=axis)
     codes = _DOWN * (step < 0).astype(jnp.uint8) + _UP * (step > 0).astype(jnp.uint8)
-    last = jnp.zeros_like(lax.slice_in_dim(y, 0, 1, axis=axis), jnp.uint8)
+    last = jnp.zeros_like(y, jnp.uint8, shape=(*y.shape[:axis], 1, *y.shape[axis + 1 :]))
     if lam.shape[axis] == 1:
         last = last + _FREE * (lam == 0).astype(jnp.uint8)
     else:

@@ -83,7 +83,7 @@ def _solve_fwd(x, lams, axes, num_sweeps, specs):
 
 def _solve_bwd(axes, num_sweeps, specs, bits, y_bar):
     edges = tuple(
-        int(y_bar.shape[axis] > 2 and axis not in spec.shared)
+        int(y_bar.shape[axis] != 1 and axis not in spec.shared)
         for axis, spec in zip(axes, specs, strict=True)
     )
     x_bar, *lam_bars = _primitive.bind(

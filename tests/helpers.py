@@ -89,7 +89,11 @@ def cpu_mesh(shape, names, axis_types):
     return jax.make_mesh(shape, names, axis_types=axis_types, devices=devices)
 
 
+def default_platform():
+    """That of JAX's default device, as lowering names it."""
+    return {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+
+
 def compiled_here(target):
     """Whether JAX's default device has a compiled kernel of this name."""
-    platform = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
-    return platform in _ffi.platforms_of(target)
+    return default_platform() in _ffi.platforms_of(target)

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import cpu_mesh
+from helpers import cpu_mesh, default_platform
 from jax import export
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxtv
-from jaxtv import forward
+from jaxtv import _scan, forward
 
 CHECKS = [export.DisabledSafetyCheck.custom_call(name) for name in jaxtv.FFI_TARGETS]
 X = np.float32(np.random.default_rng(0).normal(size=(6, 5, 8)))
@@ -56,6 +56,55 @@ def test_a_symbolic_batch_for_cpu_and_cuda(name):
     assert loaded.platforms == ("cpu", "cuda")
     for size in (1, 6):
         assert_same(loaded.call(X[:size], LAM), program(X[:size], LAM))
+
+
+SIZES = {
+    **OPERATORS,
+    "warm": lambda x, lam: jaxtv.prox_tv_2d(x, lam, init=0.0),
+    "volumes": functools.partial(jaxtv.prox_tv, axes=(0, 1, 2)),
+    "value": lambda x, lam: lam * jaxtv.total_variation(x, axes=(1, 2)),
+    "bound": lambda x, lam: lam * jaxtv.lambda_max(x),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_symbolic_sizes(name):
+    """One artifact for every size of image, on every platform: images, lines and single pixels."""
+    program = with_gradients(SIZES[name])
+    x = jax.ShapeDtypeStruct(export.symbolic_shape("batch, height, width"), X.dtype)
+    exported(program, x, LAM, platforms=["cuda"])
+    exported(program, x, LAM, platforms=["tpu"])
+    loaded = exported(program, x, LAM, platforms=[default_platform()])
+    for shape in [(6, 5, 8), (2, 1, 3), (1, 4, 1), (1, 1, 1)]:
+        part = X[tuple(map(slice, shape))]
+        assert_same(loaded.call(part, LAM), program(part, LAM))
+
+
+def test_symbolic_sizes_of_a_weight_for_each_edge():
+    program = with_gradients(OPERATORS["sweeps"])
+    batch, height, width = export.symbolic_shape("batch, height, width")
+    spec = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
+    lams = np.ones((1, 4, 8), X.dtype), np.linspace(0.1, 1, 35, dtype=X.dtype).reshape(1, 5, 7)
+    specs = spec((1, height - 1, width)), spec((1, height, width - 1))
+    loaded = exported(program, spec((batch, height, width)), specs)
+    assert_same(jax.tree.leaves(loaded.call(X, lams)), jax.tree.leaves(program(X, lams)))
+    small = X[:, :1, :2], (lams[0][:, :0, :2], lams[1][:, :1, :1])
+    assert_same(jax.tree.leaves(loaded.call(*small)), jax.tree.leaves(program(*small)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_over_symbolic_sizes(reverse):
+    """By doubling, on the associative but not commutative product of affine maps."""
+
+    def then(a, b):
+        return a[0] * b[0], b[0] * a[1] + b[1]
+
+    scan = functools.partial(_scan.associative_scan, then, axis=1, reverse=reverse)
+    x = jax.ShapeDtypeStruct(export.symbolic_shape("batch, width"), np.float64)
+    loaded = exported(jax.jit(lambda a, b: scan((a, b))), x, x)
+    for size in (1, 2, 7, 64):
+        a, b = np.random.default_rng(0).normal(size=(2, 3, size))
+        assert_same(loaded.call(a, b), scan((a, b)))
 
 
 def test_a_symbolic_batch_with_a_weight_for_each_image():
