@@ -31,6 +31,7 @@ SMALL = [
     ((1, 2100), 1),
     ((1, 17_000), 1),
 ]
+IMAGES = [((2, 24, 17), (1, 2)), ((2, 20, 33, 5), (1, 2)), ((4, 5, 6), (0, 1, 2))]
 LARGE = [
     ((8192, 32), 1),
     ((256, 32, 32), 1),
@@ -115,6 +116,11 @@ def regimes():
         if method == "direct" or max(shape) < 1000:
             x = noise(shape, "float32")
             jax.block_until_ready(value_and_pullback([x], jnp.float32(0.5), [x], axis, method))
+    for shape, axes in IMAGES:
+        for num_sweeps in (2, None):
+            prox = functools.partial(jaxtv.prox_tv, axes=axes, num_sweeps=num_sweeps)
+            y, pull = jax.vjp(prox, noise(shape, "float32"), jnp.float32(0.5))
+            jax.block_until_ready(pull(y))
 
 
 def graph(dump):
