@@ -30,6 +30,7 @@ class Components {
         stripes_((rows_ + rows_per_stripe_ - 1) / rows_per_stripe_),
         runs_(stripes_),
         label_(image.pixels()),
+        last_(image.pixels()),
         parent_(image.pixels()),
         mean_(image.pixels()),
         count_(image.pixels()) {}
@@ -47,7 +48,8 @@ class Components {
     ForRuns([&](int32_t id) { parent_[id] = parent_[parent_[id]]; });
   }
 
-  // mean(k) becomes the mean of `values` over the component of pixel k.
+  // mean(k) becomes the mean of `values` over the component of pixel k. Sums are of deviations from
+  // one of them, as in core/run.h, so that the mean of a constant is that constant.
   template <typename Run, typename T>
   void Average(const Run& run, const T* values) {
     run(stripes_, [&](int64_t begin, int64_t end) {
@@ -61,7 +63,7 @@ class Components {
     });
     ForRuns([&](int32_t id) {
       const int32_t root = parent_[id];
-      mean_[id] = root == id ? mean_[id] / double(count_[id]) : mean_[root];
+      mean_[id] = root == id ? Origin(id, values) + mean_[id] / double(count_[id]) : mean_[root];
     });
   }
 
@@ -93,6 +95,7 @@ class Components {
     int32_t id = int32_t(first);
     for (int64_t k = first; k < end; ++k) {
       label_[k] = id;
+      last_[id] = int32_t(k);
       id += fused[k] == 0;
     }
     runs_[s] = id - int32_t(first);
@@ -137,14 +140,20 @@ class Components {
   }
 
   template <typename T>
+  double Origin(int32_t root, const T* values) const {
+    return double(values[last_[root]]);
+  }
+
+  template <typename T>
   void SumRuns(int64_t s, const T* values) {
     int64_t k = s * rows_per_stripe_ * length_;
     const int64_t end = RowsEnd(s) * length_;
     while (k < end) {
       const int32_t id = label_[k];
       const int64_t start = k;
+      const double origin = Origin(parent_[id], values);
       double sum = 0;
-      for (; k < end && label_[k] == id; ++k) sum += double(values[k]);
+      for (; k < end && label_[k] == id; ++k) sum += double(values[k]) - origin;
       mean_[id] = sum;
       count_[id] = int32_t(k - start);
     }
@@ -154,6 +163,7 @@ class Components {
   int64_t length_, rows_, rows_per_stripe_, stripes_;
   std::vector<int32_t> runs_;  // per stripe
   Room<int32_t> label_;
+  Room<int32_t> last_;  // pixel of a run
   Room<int32_t> parent_;
   Room<double> mean_;  // of a run's component; sums, while they are collected
   Room<int32_t> count_;

@@ -22,7 +22,7 @@ struct TvAxis {
 
 // The mean of v over connected components of equal `y`, as cpu/tvnd.cc: edges of positive weight
 // connect, and where y is NaN it is NoDerivative of v. Its error is the rounding of T and 2^-62 of
-// the largest |v| in the component.
+// the largest difference of two v in the component.
 //
 // `axes`: at least one. `scratch`: kComponentSampleBytes + axes.size() * kComponentAxisBytes bytes
 // for each sample, aligned to 8.

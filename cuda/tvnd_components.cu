@@ -120,7 +120,14 @@ __device__ Label Root(Label* parent, Label at) {
   }
 }
 
-// Each sample becomes a child of its root, which learns the largest exponent of the values.
+// What is summed: deviations from the value at the root, as in core/run.h, so that the mean of a
+// constant is that constant.
+template <typename Value, typename Label>
+__device__ double Deviation(const Value* values, int64_t at, Label root) {
+  return double(values[at]) - double(values[root]);
+}
+
+// Each sample becomes a child of its root, which learns the largest exponent of the deviations.
 template <typename Value, typename Label>
 __global__ void __launch_bounds__(kSampleThreads)
     Flatten(const Value* __restrict__ values, const Components<Label> components) {
@@ -128,12 +135,12 @@ __global__ void __launch_bounds__(kSampleThreads)
   if (at >= components.samples) return;
   const Label root = Root(components.parent, Label(at));
   Store(components.parent[at], root);
-  const int exponent = ExponentOf(double(values[at]));
+  const int exponent = ExponentOf(Deviation(values, at, root));
   int* const largest = &components.exponent[root];
   if (Load(*largest) < exponent) atomicMax(largest, exponent);  // an old value costs an atomicMax
 }
 
-// Adds up the values at the roots. Neighbouring lanes with one root send one of them.
+// Adds up the deviations at the roots. Neighbouring lanes with one root send one of them.
 template <typename Value, typename Label>
 __global__ void __launch_bounds__(kSampleThreads)
     AddToRoots(const Value* __restrict__ values, const Components<Label> components) {
@@ -141,7 +148,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   const bool inside = at < components.samples;
   const Label root = inside ? components.parent[at] : Label(-1);
   FixedTerm term{0, 0};
-  if (inside) term = ToFixed(double(values[at]), components.exponent[root]);
+  if (inside) term = ToFixed(Deviation(values, at, root), components.exponent[root]);
 
   const int lane = threadIdx.x % 32;
   const Label left = __shfl_up_sync(kAllLanes, root, 1);
@@ -161,15 +168,16 @@ __global__ void __launch_bounds__(kSampleThreads)
   atomicAdd(&components.count[root], unsigned(end - lane));
 }
 
-template <typename T, typename Label>
+template <typename T, typename Value, typename Label>
 __global__ void __launch_bounds__(kSampleThreads)
-    WriteMeans(const T* __restrict__ level, T* __restrict__ mean,
+    WriteMeans(const Value* __restrict__ values, const T* __restrict__ level, T* __restrict__ mean,
                const Components<Label> components) {
   const int64_t at = SampleOfThread();
   if (at >= components.samples) return;
   const Label root = components.parent[at];
   const FixedTerm sum{int64_t(components.high[root]), int64_t(components.low[root])};
-  const T value = T(FixedMean(sum, components.count[root], components.exponent[root]));
+  const double off = FixedMean(sum, components.count[root], components.exponent[root]);
+  const T value = T(double(values[root]) + off);
   // A NaN is a component of its own.
   mean[at] = level == nullptr || level[at] == level[at] ? value : NoDerivative(value);
 }
@@ -193,7 +201,7 @@ Status MeanOfComponents(cudaStream_t stream, const std::vector<Lines>& axes,
   if (status.error != cudaSuccess) return status;
   status = Launch("AddToRoots", AddToRoots<Value, Label>, grid, values, components);
   if (status.error != cudaSuccess) return status;
-  return Launch("WriteMeans", WriteMeans<T, Label>, grid, level, mean, components);
+  return Launch("WriteMeans", WriteMeans<T, Value, Label>, grid, values, level, mean, components);
 }
 
 #define JAXTV_INSTANTIATE(T, Value, Label)                                                 \

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Is the mean over connected regions, the derivative of the converged prox, that of its region?"""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import large
+from helpers import bits, large
 from images import components
 
 from jaxtv import _images
@@ -27,6 +29,17 @@ def test_component_means(shape, levels, dtype):
     mean = np.bincount(label, v.ravel().astype(np.float64)) / np.bincount(label)
     tolerance = 8 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(got, mean[label].reshape(shape), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_mean_of_a_constant_is_that_constant(dtype):
+    """So the means are a projection to the last bit: again, they change nothing."""
+    rng = np.random.default_rng(0)
+    y = jnp.array(rng.integers(0, 2, (40, 33)), dtype)
+    ones = [jnp.ones((1, 1), dtype)] * 2
+    mean = functools.partial(_images.component_mean, y, ones, axes=(0, 1))
+    once = mean(jnp.array(1000 + rng.normal(size=y.shape), dtype))
+    assert bits(mean(once)) == bits(once)
 
 
 @large
