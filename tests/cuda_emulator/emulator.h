@@ -14,8 +14,16 @@
 
 extern "C" {
 
-// Order in which warps, lanes and blocks run.
-enum JaxtvEmulatorOrder { kJaxtvOrderForward = 0, kJaxtvOrderReverse = 1, kJaxtvOrderRandom = 2 };
+// Order in which threads run. Forward, reverse and random: a block after the other, of each a warp
+// after the other, of each a lane after the other. Interleaved: threads of several blocks by turns
+// of random length; delayed: besides, some sleep at random while others run ahead.
+enum JaxtvEmulatorOrder {
+  kJaxtvOrderForward = 0,
+  kJaxtvOrderReverse = 1,
+  kJaxtvOrderRandom = 2,
+  kJaxtvOrderInterleaved = 3,
+  kJaxtvOrderDelayed = 4,
+};
 JAXTV_EMULATOR_EXPORT void jaxtv_emulator_set_order(int order, uint64_t seed);
 
 // Byte that fills fresh shared and scratch memory; 0xFF makes every float a NaN.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-ORDERS = {"forward": 0, "reverse": 1, "random": 2}
+ORDERS = {"forward": 0, "reverse": 1, "random": 2, "interleaved": 3, "delayed": 4}
 ACCESS = {"input": 0, "output": 1, "inout": 2}
 FIBERS = {"assembler": 0, "ucontext": 1}
 

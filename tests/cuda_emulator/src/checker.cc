@@ -58,38 +58,43 @@ void Checker::OnLaunch() {
   for (Region& region : buffers_) region.AllocateCells();
 
   tls_ = TheModule().ThreadLocalBlock();
-  shared_.clear();
-  for (const Module::SharedArray& array : TheModule().shared_arrays()) {
-    shared_.emplace_back(tls_ + array.offset, array.bytes, RegionKind::kShared,
-                         "shared array '" + array.name + "'");
-  }
-  const Machine& machine = TheMachine();
-  if (machine.dynamic_bytes > 0) {
-    shared_.emplace_back(machine.dynamic_shared, machine.dynamic_bytes, RegionKind::kShared,
-                         "dynamic shared memory");
-  }
-  for (Region& region : shared_) region.AllocateCells();
+  for (auto& regions : shared_) regions.clear();
 }
 
-void Checker::OnBlock() {
+void Checker::OnStartBlock(int slot) {
   const Machine& machine = TheMachine();
-  ++block_stamp_;
+  const Block& block = machine.blocks[slot];
+  std::vector<Region>& regions = shared_[slot];
+  if (regions.empty()) {
+    for (const Module::SharedArray& array : TheModule().SharedArraysOf(machine.call.kernel)) {
+      regions.emplace_back(tls_ + array.offset, array.bytes, RegionKind::kShared,
+                           "shared array '" + array.name + "'");
+    }
+    if (machine.dynamic_bytes > 0) {
+      regions.emplace_back(block.dynamic_shared, machine.dynamic_bytes, RegionKind::kShared,
+                           "dynamic shared memory");
+    }
+    for (Region& region : regions) region.AllocateCells();
+  }
+  stamps_[slot] = ++num_blocks_;
   accesses_until_preemption_ = kAccessesPerSlice;
-  order_.OnBlock(machine.block_number, static_cast<int>(blockDim.x * blockDim.y * blockDim.z));
+  order_.OnStartBlock(slot, block.number, block.num_threads);
 }
 
-void Checker::OnFence(Fence scope) {
-  const Machine& machine = TheMachine();
-  order_.OnFence(machine.RankOf(*machine.current), scope);
+void Checker::OnEnterBlock(int slot) {
+  slot_ = slot;
+  latest_ = nullptr;
+  order_.OnEnterBlock(slot);
 }
+
+void Checker::OnFence(Fence scope) { order_.OnFence(TheMachine().Rank(), scope); }
 
 void Checker::OnAtomic(const void* address, size_t bytes, Site site, Atomic kind) {
-  const Machine& machine = TheMachine();
   const AccessKind access = kind == Atomic::kLoad    ? AccessKind::kAtomicRead
                             : kind == Atomic::kStore ? AccessKind::kAtomicWrite
                                                      : AccessKind::kAtomic;
   OnAccess(static_cast<const char*>(address), bytes, access, InternSite(site));
-  if (kind == Atomic::kUpdate) order_.OnAtomic(machine.RankOf(*machine.current), address);
+  if (kind == Atomic::kUpdate) order_.OnAtomic(TheMachine().Rank(), address);
 }
 
 bool Checker::OnHostWrite(const void* data, size_t bytes) {
@@ -110,7 +115,7 @@ bool Checker::OnHostWrite(const void* data, size_t bytes) {
 
 Region* Checker::FindRegion(const char* address) {
   if (latest_ && latest_->Contains(address)) return latest_;
-  for (auto* regions : {&shared_, &buffers_}) {
+  for (auto* regions : {&shared_[slot_], &buffers_}) {
     for (Region& region : *regions) {
       if (region.Contains(address)) return latest_ = &region;
     }
@@ -120,8 +125,9 @@ Region* Checker::FindRegion(const char* address) {
 
 bool Checker::IsIgnored(const char* address) const {
   const Machine& machine = TheMachine();
-  if (address >= machine.dynamic_shared && address < machine.dynamic_shared + kMaxDynamicBytes) {
-    return false;
+  for (const Block& block : machine.blocks) {
+    const char* dynamic = block.dynamic_shared;
+    if (address >= dynamic && address < dynamic + kMaxDynamicBytes) return false;
   }
   if (address >= tls_ && address < tls_ + TheModule().thread_local_bytes()) return false;
   const char* arguments = static_cast<const char*>(machine.call.arguments);
@@ -160,11 +166,10 @@ bool Checker::Races(const Access& old, const Access& now, bool shared) const {
 
 void Checker::CheckCell(Region& region, size_t index, uint8_t bytes, AccessKind kind, size_t size,
                         Code code, bool may_have_padding) {
-  const Machine& machine = TheMachine();
   Cell& cell = region.cells[index];
   const bool shared = region.kind == RegionKind::kShared;
-  if (shared && cell.init_stamp != block_stamp_) {
-    cell.init_stamp = block_stamp_;
+  if (shared && cell.init_stamp != stamps_[slot_]) {
+    cell.init_stamp = stamps_[slot_];
     cell.initialised = 0;
   }
   Access now{};
@@ -172,7 +177,7 @@ void Checker::CheckCell(Region& region, size_t index, uint8_t bytes, AccessKind 
   now.code = code;
   now.bytes = bytes;
   now.atomic = IsAtomic(kind);
-  order_.Stamp(machine.RankOf(*machine.current), now);
+  order_.Stamp(TheMachine().Rank(), now);
 
   const bool starts_uninitialised = shared || region.kind == RegionKind::kOutput;
   if (Reads(kind) && starts_uninitialised && !may_have_padding &&
@@ -216,6 +221,7 @@ void Checker::Remember(Cell& cell, const Access& now, bool is_write) {
 }
 
 void Checker::MaybePreempt() {
+  if (Interleaves(TheMachine().settings.order)) return SwitchPoint();
   if (--accesses_until_preemption_ != 0) return;
   Machine& machine = TheMachine();
   accesses_until_preemption_ = machine.settings.order == Order::kRandom

@@ -5,6 +5,7 @@
 #ifndef JAXTV_TESTS_CUDA_EMULATOR_SRC_CHECKER_H_
 #define JAXTV_TESTS_CUDA_EMULATOR_SRC_CHECKER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -15,6 +16,7 @@
 
 #include "happens_before.h"
 #include "jaxtv_emulator/calls.h"
+#include "machine.h"
 #include "shadow.h"
 
 namespace jaxtv::emulator {
@@ -42,7 +44,8 @@ class Checker {
   void UnregisterAll();
 
   void OnLaunch();
-  void OnBlock();
+  void OnStartBlock(int slot);
+  void OnEnterBlock(int slot);
   void OnBlockBarrier() { order_.OnBlockBarrier(); }
   void OnSyncWarp(int warp, unsigned mask) { order_.OnSyncWarp(warp, mask); }
   void OnFence(Fence scope);
@@ -81,11 +84,11 @@ class Checker {
                                  const Region* region);
   Code InternSite(Site site);
   std::string DescribeCode(Code code, const std::map<uint32_t, std::string>& lines) const;
-  std::string DescribeThread(int rank) const;
 
   static bool enabled_;
   std::vector<Region> buffers_;
-  std::vector<Region> shared_;
+  // Of each resident block: the same addresses, but for dynamic shared memory.
+  std::array<std::vector<Region>, kMaxResidentBlocks> shared_;
   Region* latest_ = nullptr;
   char* tls_ = nullptr;  // the library's TLS block in the launching thread
   HappensBefore order_;
@@ -93,7 +96,9 @@ class Checker {
   std::set<std::tuple<const char*, Code, Code>> reported_;
   std::vector<Site> sites_;
   uint32_t launch_ = 0;
-  uint32_t block_stamp_ = 0;
+  int slot_ = 0;  // of the block in place
+  uint32_t num_blocks_ = 0;
+  std::array<uint32_t, kMaxResidentBlocks> stamps_{};
   uint32_t accesses_until_preemption_ = 0;
 };
 

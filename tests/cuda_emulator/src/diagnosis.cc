@@ -46,10 +46,10 @@ const char* Name(WarpOp op) {
 
 // The first lane named by the mask of `waiting` that is not in the same operation.
 std::string DescribeMissingLane(const Thread& waiting) {
-  Machine& machine = TheMachine();
-  const int first = machine.RankOf(waiting) / kWarpSize * kWarpSize;
-  for (int lane = 0; lane < kWarpSize && first + lane < machine.num_threads; ++lane) {
-    const Thread& other = machine.threads[first + lane];
+  const Block& block = *waiting.block;
+  const int first = block.RankOf(waiting) / kWarpSize * kWarpSize;
+  for (int lane = 0; lane < kWarpSize && first + lane < block.num_threads; ++lane) {
+    const Thread& other = block.threads[first + lane];
     if (!((waiting.mask >> lane) & 1u) || other.state == ThreadState::kExited) continue;
     if (other.state == ThreadState::kAtWarpOp && other.op == waiting.op &&
         other.site.line == waiting.site.line && other.mask == waiting.mask) {
@@ -61,6 +61,11 @@ std::string DescribeMissingLane(const Thread& waiting) {
 }
 
 }  // namespace
+
+uint3 IndexOf(int rank) {
+  const unsigned r = static_cast<unsigned>(rank);
+  return {r % blockDim.x, r / blockDim.x % blockDim.y, r / (blockDim.x * blockDim.y)};
+}
 
 std::string Describe(const Site& site) {
   const char* slash = std::strrchr(site.file, '/');
@@ -84,11 +89,11 @@ std::string DescribeOp(const Thread& thread) {
 std::string KernelName() { return TheModule().FunctionName(TheMachine().call.kernel); }
 
 std::string DescribeDeadlock() {
-  Machine& machine = TheMachine();
+  const Block& block = *TheMachine().block;
   const Thread* at_barrier = nullptr;
   int num_exited = 0, num_at_barrier = 0;
-  for (int rank = 0; rank < machine.num_threads; ++rank) {
-    const Thread& thread = machine.threads[rank];
+  for (int rank = 0; rank < block.num_threads; ++rank) {
+    const Thread& thread = block.threads[rank];
     if (thread.state == ThreadState::kAtWarpOp) {
       return "divergent warp operation: thread " + Describe(thread.index) + " waits in " +
              DescribeOp(thread) + ", but " + DescribeMissingLane(thread);

@@ -124,11 +124,11 @@ char* StackPool::stack(int i) const {
   return base_ + static_cast<size_t>(i) * (kStackBytes + kGuardBytes) + kGuardBytes;
 }
 
-void StackPool::Clean(int count) const {
+void StackPool::Clean(int first, int count) const {
 #if defined(__SANITIZE_ADDRESS__)
-  for (int i = 0; i < count; ++i) __asan_unpoison_memory_region(stack(i), kStackBytes);
+  for (int i = first; i < first + count; ++i) __asan_unpoison_memory_region(stack(i), kStackBytes);
 #else
-  static_cast<void>(count);
+  static_cast<void>(first), static_cast<void>(count);
 #endif
 }
 

@@ -51,7 +51,7 @@ class StackPool {
     return address >= base_ && address < base_ + total_bytes_;
   }
   // Forgets what AddressSanitizer knows of frames that were abandoned on the stacks.
-  void Clean(int count) const;
+  void Clean(int first, int count) const;
 
 #if defined(__SANITIZE_ADDRESS__)
   static constexpr size_t kStackBytes = 256 * 1024;

@@ -40,7 +40,6 @@ void Checker::Report(const char* kind, const Region& region, size_t offset, Acce
 
 void Checker::RefuseAccess(const char* address, size_t bytes, AccessKind kind, Code code,
                            const Region* region) {
-  Machine& machine = TheMachine();
   std::string what;
   if (region != nullptr && region->kind == RegionKind::kInput && Writes(kind)) {
     what = "write to input: " + std::string(Verb(kind)) + " of " + std::to_string(bytes) +
@@ -49,7 +48,7 @@ void Checker::RefuseAccess(const char* address, size_t bytes, AccessKind kind, C
     what = "out of bounds: " + std::string(Verb(kind)) + " of " + std::to_string(bytes) + " bytes";
     long best = std::numeric_limits<long>::max();
     std::string nearest;
-    for (const auto* regions : {&shared_, &buffers_}) {
+    for (const auto* regions : {&shared_[slot_], &buffers_}) {
       for (const Region& candidate : *regions) {
         const long behind = address - candidate.base - static_cast<long>(candidate.bytes);
         const long before = candidate.base - address;
@@ -66,13 +65,8 @@ void Checker::RefuseAccess(const char* address, size_t bytes, AccessKind kind, C
   access.code = code;
   // The line is filled in by TakeFindings.
   findings_.push_back({nullptr, nullptr, 0, kind, bytes, access, Access{}, false, ::blockIdx});
-  Fail(cudaErrorIllegalAddress,
-       what + ", by thread " + DescribeThread(machine.RankOf(*machine.current)));
+  Fail(cudaErrorIllegalAddress, what + ", by thread " + Describe(TheMachine().current->index));
   __builtin_unreachable();
-}
-
-std::string Checker::DescribeThread(int rank) const {
-  return Describe(TheMachine().threads[rank].index);
 }
 
 std::string Checker::DescribeCode(Code code, const std::map<uint32_t, std::string>& lines) const {
@@ -100,12 +94,12 @@ std::string Checker::TakeFindings() {
     }
     text += std::string(finding.kind) + ": " + Verb(finding.access_kind) + " of " +
             std::to_string(finding.bytes) + " bytes at offset " + std::to_string(finding.offset) +
-            " of " + finding.region->name + " by thread " + DescribeThread(finding.now.thread) +
+            " of " + finding.region->name + " by thread " + Describe(IndexOf(finding.now.thread)) +
             " of block " + Describe(finding.block_index) + " at " + place;
     if (finding.before.launch != 0) {
       text += std::string(", not ordered after the ") + (finding.before.atomic ? "atomic " : "") +
               (finding.before_was_write ? "write" : "read") + " by thread " +
-              DescribeThread(finding.before.thread);
+              Describe(IndexOf(finding.before.thread));
       if (finding.before.block != finding.now.block) {
         text += " of block number " + std::to_string(finding.before.block);
       }

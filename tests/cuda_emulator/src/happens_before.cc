@@ -5,19 +5,17 @@
 
 namespace jaxtv::emulator {
 
-HappensBefore::HappensBefore() : threads_(kMaxThreads) {}
-
 void HappensBefore::OnLaunch() { published_.clear(); }
 
-void HappensBefore::OnBlock(uint32_t block, int num_threads) {
-  block_ = block;
-  epoch_ = 0;
-  num_threads_ = num_threads;
-  any_fence_ = false;
-  block_knowledge_.clear();
-  fenced_by_others_ = {};
-  for (int i = 0; i < num_threads; ++i) {
-    ThreadTime& time = threads_[i];
+void HappensBefore::OnStartBlock(int slot, uint32_t block, int num_threads) {
+  block_ = &blocks_[slot];
+  block_->number = block;
+  block_->epoch = 0;
+  block_->any_fence = false;
+  block_->knowledge.clear();
+  block_->fenced_by_others = {};
+  block_->threads.resize(num_threads);
+  for (ThreadTime& time : block_->threads) {
     time.clock = 0;
     time.lanes = {};
     time.fenced = {};
@@ -26,20 +24,20 @@ void HappensBefore::OnBlock(uint32_t block, int num_threads) {
 }
 
 void HappensBefore::OnBlockBarrier() {
-  for (int i = 0; i < num_threads_; ++i) {
-    ThreadTime& time = threads_[i];
+  for (size_t i = 0; i < block_->threads.size(); ++i) {
+    ThreadTime& time = block_->threads[i];
     if (!time.knowledge.empty()) {
-      Merge(time.knowledge, block_knowledge_);
+      Merge(time.knowledge, block_->knowledge);
       time.knowledge.clear();
     }
     // "fence, barrier, one thread's atomic" is how much code publishes the work of a whole block.
-    if (any_fence_ && time.fenced.device && time.fenced.since_barrier) {
-      Merge(ViewAtFence(i), fenced_by_others_);
+    if (block_->any_fence && time.fenced.device && time.fenced.since_barrier) {
+      Merge(ViewAtFence(static_cast<int>(i)), block_->fenced_by_others);
     }
     time.fenced.since_barrier = false;
   }
-  any_fence_ = false;
-  ++epoch_;
+  block_->any_fence = false;
+  ++block_->epoch;
 }
 
 void HappensBefore::OnSyncWarp(int warp, unsigned mask) {
@@ -47,8 +45,9 @@ void HappensBefore::OnSyncWarp(int warp, unsigned mask) {
   LaneClocks joined{};
   Knowledge knowledge;
   auto for_each_lane = [&](auto&& visit) {
-    for (int lane = 0; lane < kWarpSize && first + lane < num_threads_; ++lane) {
-      if ((mask >> lane) & 1u) visit(lane, threads_[first + lane]);
+    for (int lane = 0; lane < kWarpSize && first + lane < static_cast<int>(block_->threads.size());
+         ++lane) {
+      if ((mask >> lane) & 1u) visit(lane, block_->threads[first + lane]);
     }
   };
   for_each_lane([&](int, ThreadTime& time) {
@@ -63,61 +62,61 @@ void HappensBefore::OnSyncWarp(int warp, unsigned mask) {
 }
 
 void HappensBefore::OnFence(int thread, Fence scope) {
-  ThreadTime& time = threads_[thread];
+  ThreadTime& time = block_->threads[thread];
   time.lanes[thread % kWarpSize] = ++time.clock;
   time.fenced.block = true;
   time.fenced.device |= scope == Fence::kDevice;
   time.fenced.since_barrier = true;
-  time.fenced.epoch = epoch_;
+  time.fenced.epoch = block_->epoch;
   time.fenced.clocks = time.lanes;
-  any_fence_ = true;
+  block_->any_fence = true;
 }
 
 void HappensBefore::OnAtomic(int thread, const void* address) {
-  ThreadTime& time = threads_[thread];
+  ThreadTime& time = block_->threads[thread];
   const bool acquires = published_.count(address) != 0;
-  const bool releases = time.fenced.block || !fenced_by_others_.clocks.empty() ||
-                        !block_knowledge_.empty() || !time.knowledge.empty();
+  const bool releases = time.fenced.block || !block_->fenced_by_others.clocks.empty() ||
+                        !block_->knowledge.empty() || !time.knowledge.empty();
   if (!acquires && !releases) return;
   Published& published = published_[address];
-  if (time.fenced.device || !fenced_by_others_.clocks.empty()) {
-    BlockView& view = published.device[block_];
+  if (time.fenced.device || !block_->fenced_by_others.clocks.empty()) {
+    BlockView& view = published.device[block_->number];
     if (time.fenced.device) Merge(ViewAtFence(thread), view);
-    Merge(fenced_by_others_, view);
+    Merge(block_->fenced_by_others, view);
   }
   if (time.fenced.device) {
-    Merge(block_knowledge_, published.device);
+    Merge(block_->knowledge, published.device);
     Merge(time.knowledge, published.device);
   }
-  if (time.fenced.block) Merge(ViewAtFence(thread), published.block[block_]);
+  if (time.fenced.block) Merge(ViewAtFence(thread), published.block[block_->number]);
   Merge(published.device, time.knowledge);
-  const auto own = published.block.find(block_);
-  if (own != published.block.end()) Merge(own->second, time.knowledge[block_]);
+  const auto own = published.block.find(block_->number);
+  if (own != published.block.end()) Merge(own->second, time.knowledge[block_->number]);
   // Later accesses of this thread must not seem to precede the fence.
   time.lanes[thread % kWarpSize] = ++time.clock;
 }
 
 void HappensBefore::Stamp(int thread, Access& access) const {
-  access.block = block_;
-  access.epoch = epoch_;
-  access.clock = threads_[thread].clock;
+  access.block = block_->number;
+  access.epoch = block_->epoch;
+  access.clock = block_->threads[thread].clock;
   access.thread = static_cast<uint16_t>(thread);
 }
 
 bool HappensBefore::IsOrdered(const Access& old, int thread) const {
-  const ThreadTime& time = threads_[thread];
-  if (old.block == block_) {
-    if (old.thread == thread || old.epoch < epoch_) return true;
+  const ThreadTime& time = block_->threads[thread];
+  if (old.block == block_->number) {
+    if (old.thread == thread || old.epoch < block_->epoch) return true;
     if (old.thread / kWarpSize == thread / kWarpSize &&
         time.lanes[old.thread % kWarpSize] > old.clock) {
       return true;
     }
   }
-  return Knows(time.knowledge, old) || Knows(block_knowledge_, old);
+  return Knows(time.knowledge, old) || Knows(block_->knowledge, old);
 }
 
 HappensBefore::BlockView HappensBefore::ViewAtFence(int thread) const {
-  const Fenced& fenced = threads_[thread].fenced;
+  const Fenced& fenced = block_->threads[thread].fenced;
   const int first = thread / kWarpSize * kWarpSize;
   BlockView view;
   view.epoch = fenced.epoch;

@@ -24,10 +24,10 @@ namespace jaxtv::emulator {
 
 class HappensBefore {
  public:
-  HappensBefore();
-
   void OnLaunch();
-  void OnBlock(uint32_t block, int num_threads);
+  // A new block in a slot; and all that follows is of the block in that slot.
+  void OnStartBlock(int slot, uint32_t block, int num_threads);
+  void OnEnterBlock(int slot) { block_ = &blocks_[slot]; }
   void OnBlockBarrier();
   void OnSyncWarp(int warp, unsigned mask);
   void OnFence(int thread, Fence scope);
@@ -67,13 +67,17 @@ class HappensBefore {
   static bool Knows(const Knowledge& knowledge, const Access& old);
   BlockView ViewAtFence(int thread) const;
 
-  uint32_t block_ = 0;
-  uint32_t epoch_ = 0;
-  int num_threads_ = 0;
-  bool any_fence_ = false;
-  std::vector<ThreadTime> threads_;
-  Knowledge block_knowledge_;
-  BlockView fenced_by_others_;  // fences that a later block barrier made good for all threads
+  struct BlockTime {
+    uint32_t number = 0;
+    uint32_t epoch = 0;
+    bool any_fence = false;
+    std::vector<ThreadTime> threads;
+    Knowledge knowledge;         // of all its threads
+    BlockView fenced_by_others;  // fences that a later block barrier made good for all threads
+  };
+
+  std::array<BlockTime, kMaxResidentBlocks> blocks_;
+  BlockTime* block_ = blocks_.data();
   std::unordered_map<const void*, Published> published_;
 };
 

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Launches, their errors, and the calls that kernels make without meeting other threads.
-#include <sys/mman.h>
-
-#include <cstring>
 #include <map>
 #include <mutex>
-#include <new>
 
 #include "checker.h"
 #include "emulator.h"
@@ -57,43 +53,6 @@ std::string CheckConfig(const cudaLaunchConfig_t& config, const void* kernel) {
   return "";
 }
 
-void PrepareMachine() {
-  Machine& machine = TheMachine();
-  if (machine.stacks) return;
-  machine.stacks = std::make_unique<StackPool>(kMaxThreads);
-  machine.threads.resize(kMaxThreads);
-  void* shared = mmap(nullptr, kMaxDynamicBytes + 4096, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) throw std::bad_alloc();
-  machine.dynamic_shared = static_cast<char*>(shared);
-}
-
-void PoisonSharedMemory() {
-  Machine& machine = TheMachine();
-  char* tls = TheModule().ThreadLocalBlock();
-  for (const Module::SharedArray& array : TheModule().shared_arrays()) {
-    std::memset(tls + array.offset, machine.settings.poison, array.bytes);
-  }
-  if (machine.dynamic_bytes > 0) {
-    std::memset(machine.dynamic_shared, machine.settings.poison, machine.dynamic_bytes);
-  }
-}
-
-void RunGrid() {
-  Machine& machine = TheMachine();
-  const int num_blocks = static_cast<int>(gridDim.x * gridDim.y * gridDim.z);
-  std::vector<int> blocks;
-  DrawOrder(num_blocks, blocks);
-  for (const int block : blocks) {
-    const unsigned b = static_cast<unsigned>(block);
-    blockIdx = {b % gridDim.x, b / gridDim.x % gridDim.y, b / (gridDim.x * gridDim.y)};
-    machine.block_number = b;
-    PoisonSharedMemory();
-    if (Checker::enabled()) TheChecker().OnBlock();
-    if (!RunBlock()) return;
-  }
-}
-
 cudaError_t Finish() {
   Machine& machine = TheMachine();
   if (Checker::enabled()) {
@@ -123,12 +82,10 @@ Machine& TheMachine() {
 cudaError_t Launch(const cudaLaunchConfig_t& config, const KernelCall& call) {
   const std::lock_guard<std::recursive_mutex> lock(LaunchLock());
   Machine& machine = TheMachine();
-  PrepareMachine();
   machine.call = call;
   machine.dynamic_bytes = config.dynamicSmemBytes;
   machine.error = cudaSuccess;
   machine.report.clear();
-  machine.random.Seed(machine.settings.seed);
   ++machine.num_launches;
   gridDim = config.gridDim;
   blockDim = config.blockDim;
@@ -136,8 +93,9 @@ cudaError_t Launch(const cudaLaunchConfig_t& config, const KernelCall& call) {
   if (!problem.empty()) {
     Fail(cudaErrorInvalidConfiguration, "launch configuration: " + problem);
   } else {
+    PrepareBlocks();
     if (Checker::enabled()) TheChecker().OnLaunch();
-    RunGrid();
+    Interleaves(machine.settings.order) ? RunInterleaved() : RunOneByOne();
   }
   return Finish();
 }
@@ -158,12 +116,17 @@ void MemoryFence(Fence scope, Site) {
 }
 
 void BeforeAtomic(void* address, size_t bytes, Site site, Atomic kind) {
+  SwitchPoint();
   if (Checker::enabled()) TheChecker().OnAtomic(address, bytes, site, kind);
 }
 
-void AfterAtomic() { Yield(); }
+void AfterAtomic() { Interleaves(TheMachine().settings.order) ? SwitchPoint() : Yield(); }
 
-void* DynamicShared() { return TheMachine().dynamic_shared; }
+void FailOfLivelock() {
+  Fail(cudaErrorLaunchTimeout, "livelock: thread " + Describe(TheMachine().current->index) +
+                                   " spins without end, perhaps on a flag that only another "
+                                   "block could set");
+}
 
 void Trap(Site site) {
   Fail(cudaErrorLaunchFailure,
@@ -230,7 +193,7 @@ uint64_t jaxtv_emulator_num_launches() { return TheMachine().num_launches; }
 void jaxtv_emulator_set_order(int order, uint64_t seed) {
   const std::lock_guard<std::recursive_mutex> lock(jaxtv::emulator::LaunchLock());
   TheMachine().settings.order = static_cast<jaxtv::emulator::Order>(order);
-  TheMachine().settings.seed = seed;
+  TheMachine().random.Seed(seed);
 }
 
 void jaxtv_emulator_set_poison(int byte) { TheMachine().settings.poison = byte; }

@@ -81,17 +81,24 @@ void Module::ReadSymbols() {
     // Local symbols follow the name of the file that they come from. Thread-local variables of
     // other files must stay out: shared arrays are poisoned.
     std::string source;
+    int file = 0;
     for (size_t s = 0; s < count; ++s) {
       const Elf64_Sym& symbol = symbols[s];
       const char* name = strings + symbol.st_name;
       const int type = ELF64_ST_TYPE(symbol.st_info);
-      if (type == STT_FILE) source = name;
-      if (type == STT_FUNC && symbol.st_value != 0) functions_.emplace(symbol.st_value, name);
+      if (type == STT_FILE) {
+        source = name;
+        ++file;
+      }
+      if (type == STT_FUNC && symbol.st_value != 0) {
+        const bool is_private = ELF64_ST_BIND(symbol.st_info) == STB_LOCAL;
+        functions_.emplace(symbol.st_value, Function{name, is_private ? file : kAnyFile});
+      }
       if (type != STT_TLS) continue;
       if (std::strcmp(name, "jaxtv_emulator_tls_anchor") == 0) anchor_offset_ = symbol.st_value;
       const bool is_local = std::strncmp(name, "_ZZ", 3) == 0;
       if (is_local && EndsWith(source, ".cu")) {
-        shared_arrays_.push_back({Demangle(name), symbol.st_value, symbol.st_size});
+        shared_arrays_.push_back({Demangle(name), symbol.st_value, symbol.st_size, file});
       }
     }
   }
@@ -99,10 +106,21 @@ void Module::ReadSymbols() {
 
 char* Module::ThreadLocalBlock() const { return &jaxtv_emulator_tls_anchor - anchor_offset_; }
 
+const std::vector<Module::SharedArray>& Module::SharedArraysOf(const void* kernel) {
+  const auto [found, is_new] = arrays_of_kernels_.try_emplace(kernel);
+  if (!is_new) return found->second;
+  const auto function = functions_.find(reinterpret_cast<uintptr_t>(kernel) - base_);
+  const int file = function == functions_.end() ? kAnyFile : function->second.file;
+  for (const SharedArray& array : shared_arrays_) {
+    if (file == kAnyFile || array.file == file) found->second.push_back(array);
+  }
+  return found->second;
+}
+
 std::string Module::FunctionName(const void* function) const {
   const auto found = functions_.find(reinterpret_cast<uintptr_t>(function) - base_);
   if (found == functions_.end()) return "kernel";
-  std::string name = Demangle(found->second.c_str());
+  std::string name = Demangle(found->second.name.c_str());
   // The parameter list makes reports long and says nothing that the name does not.
   if (name.rfind("void ", 0) == 0) name.erase(0, 5);
   return name.substr(0, name.find('('));

@@ -20,11 +20,13 @@ class Module {
     std::string name;
     size_t offset;  // in the library's TLS block
     size_t bytes;
+    int file;  // number of the source file
   };
 
   Module();
 
-  const std::vector<SharedArray>& shared_arrays() const { return shared_arrays_; }
+  // Those of the kernel's source file, among which are all that the kernel can name.
+  const std::vector<SharedArray>& SharedArraysOf(const void* kernel);
   // The calling thread's TLS block of this library.
   char* ThreadLocalBlock() const;
   size_t thread_local_bytes() const { return thread_local_bytes_; }
@@ -41,13 +43,20 @@ class Module {
   std::map<uint32_t, std::string> Lines(const std::vector<uint32_t>& return_addresses) const;
 
  private:
+  struct Function {
+    std::string name;
+    int file;  // kAnyFile if other files can call it
+  };
+  static constexpr int kAnyFile = -1;
+
   void ReadSymbols();
 
   std::string path_;
   uintptr_t base_ = 0, end_ = 0;
   size_t anchor_offset_ = 0, thread_local_bytes_ = 0;
   std::vector<SharedArray> shared_arrays_;
-  std::map<uintptr_t, std::string> functions_;
+  std::map<const void*, std::vector<SharedArray>> arrays_of_kernels_;
+  std::map<uintptr_t, Function> functions_;
 };
 
 Module& TheModule();

@@ -14,10 +14,10 @@ struct Warp {
   Thread* lanes;
   int count;
   explicit Warp(const Thread& member) {
-    Machine& machine = TheMachine();
-    const int first = machine.RankOf(member) / kWarpSize * kWarpSize;
-    lanes = &machine.threads[first];
-    count = std::min(kWarpSize, machine.num_threads - first);
+    const Block& block = *member.block;
+    const int first = block.RankOf(member) / kWarpSize * kWarpSize;
+    lanes = &block.threads[first];
+    count = std::min(kWarpSize, block.num_threads - first);
   }
   bool IsLive(int lane) const { return lane < count && lanes[lane].state != ThreadState::kExited; }
 };
@@ -136,11 +136,11 @@ bool TryComplete(const Warp& warp, Thread& self) {
     }
   }
   if (self.op == WarpOp::kSync && Checker::enabled()) {
-    TheChecker().OnSyncWarp(TheMachine().RankOf(self) / kWarpSize, self.mask);
+    TheChecker().OnSyncWarp(self.block->RankOf(self) / kWarpSize, self.mask);
   }
   const unsigned mask = self.mask;
   for (int lane = 0; lane < warp.count; ++lane) {
-    if (Has(mask, lane) && warp.IsLive(lane)) warp.lanes[lane].state = ThreadState::kReady;
+    if (Has(mask, lane) && warp.IsLive(lane)) MakeReady(warp.lanes[lane]);
   }
   return true;
 }
@@ -154,7 +154,7 @@ uint64_t Meet(WarpOp op, unsigned mask, uint64_t operand, int source_lane, Site 
   self.source_lane = source_lane;
   self.site = site;
   self.state = ThreadState::kAtWarpOp;
-  if (!Has(mask, machine.RankOf(self) % kWarpSize)) {
+  if (!Has(mask, machine.Rank() % kWarpSize)) {
     Fail(cudaErrorLaunchFailure,
          "mask without its caller: thread " + Describe(self.index) + " in " + DescribeOp(self));
   }
@@ -177,8 +177,7 @@ uint64_t WarpCollective(WarpOp op, unsigned mask, uint64_t operand, Site site) {
 
 uint64_t WarpShuffle(Shuffle kind, unsigned mask, uint64_t operand, int argument, int width,
                      Site site) {
-  Machine& machine = TheMachine();
-  const int lane = machine.RankOf(*machine.current) % kWarpSize;
+  const int lane = TheMachine().Rank() % kWarpSize;
   if (width < 1 || width > kWarpSize || (width & (width - 1)) != 0) {
     Fail(cudaErrorLaunchFailure, "shuffle width: " + std::to_string(width) +
                                      " is no power of two up to 32, at " + Describe(site));
