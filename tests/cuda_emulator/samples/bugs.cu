@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Planted bugs: each kernel is wrong in one way that the emulator must report. All take 256 floats
-// in and 256 floats out, and run in two blocks of 128 threads.
+// in and 256 floats out, and run in two blocks of 128 threads, but for the last.
 #include <cuda/atomic>
 
 #include "launch.h"
@@ -156,14 +156,14 @@ __global__ void PlainLoadOfAtomic(const float* x, float* y) {
   if (blockIdx.x == 1) Shared(y[Index()]).store(y[threadIdx.x], cuda::memory_order_relaxed);
 }
 
-// Waits for another block, which need not be running.
-__global__ void WaitForBlock(const float* x, float* y, int* flags) {
+// Waits for all blocks, of which some cannot start before others have ended.
+__global__ void WaitForBlocks(const float* x, float* y, int* arrived) {
   if (threadIdx.x == 0) {
-    atomicExch(&flags[blockIdx.x], 1);
-    while (atomicAdd(&flags[1 - blockIdx.x], 0) == 0) {
+    atomicAdd(arrived, 1);
+    while (atomicAdd(arrived, 0) < static_cast<int>(gridDim.x)) {
     }
   }
-  y[Index()] = x[Index()];
+  if (blockIdx.x < 2) y[Index()] = x[Index()];
 }
 
 int Launch(void (*kernel)(const float*, float*), const float* x, float* y) {
@@ -198,9 +198,9 @@ JAXTV_BUG(UnprotectedSum)
 JAXTV_BUG(SpinOnFlag)
 JAXTV_BUG(PlainLoadOfAtomic)
 
-extern "C" int BugWaitForBlock(const float* x, float* y, int* flags) {
-  const cudaLaunchConfig_t config = MakeConfig(2, kBlock);
-  return cudaLaunchKernelEx(&config, WaitForBlock, x, y, flags);
+extern "C" int BugWaitForBlocks(const float* x, float* y, int* arrived) {
+  const cudaLaunchConfig_t config = MakeConfig(20, kBlock);
+  return cudaLaunchKernelEx(&config, WaitForBlocks, x, y, arrived);
 }
 
 // A launch with any configuration, of a kernel that does nothing.

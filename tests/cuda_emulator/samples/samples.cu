@@ -2,9 +2,8 @@
 //
 // Correct kernels, one for each way in which threads cooperate. They prove that the emulator
 // computes what CUDA would and that its checker accuses nobody wrongly.
-#include <cuda/atomic>
-
 #include "launch.h"
+#include "trees.h"
 
 namespace {
 
@@ -138,16 +137,49 @@ __global__ void __launch_bounds__(kBlock) ReverseGroups(int n, int* x) {
 // The end of the chain that starts at each sample, by relaxed loads and stores: threads of all
 // blocks shorten the way for each other.
 __global__ void __launch_bounds__(kBlock) FollowChains(int n, int* next) {
-  using Shared = cuda::atomic_ref<int, cuda::thread_scope_device>;
+  const int i = blockIdx.x * kBlock + threadIdx.x;
+  if (i < n) Store(next[i], Root(next, Load(next[i])));
+}
+
+// Unites the ends of each edge: a root is linked to a smaller one. Where another thread was faster,
+// what it linked to must be united with what we would have.
+__global__ void __launch_bounds__(kBlock) Unite(int edges, const int* ends, int* parent) {
+  const int e = blockIdx.x * kBlock + threadIdx.x;
+  if (e >= edges) return;
+  int a = ends[2 * e], b = ends[2 * e + 1];
+  while ((a = RootByHalving(parent, a)) != (b = RootByHalving(parent, b))) {
+    const int low = min(a, b), high = max(a, b);
+    const int before = atomicMin(&parent[high], low);
+    if (before == high) return;
+    a = before;
+    b = low;
+  }
+}
+
+// What the root of each tree has: the number of its samples, and the largest of them.
+__global__ void __launch_bounds__(kBlock)
+    TellRoots(int n, int* parent, int* root, int* count, int* largest) {
   const int i = blockIdx.x * kBlock + threadIdx.x;
   if (i >= n) return;
-  int at = Shared(next[i]).load(cuda::memory_order_relaxed);
-  for (;;) {
-    const int after = Shared(next[at]).load(cuda::memory_order_relaxed);
-    if (after == at) break;
-    at = after;
+  const int r = root[i] = RootByHalving(parent, i);
+  atomicAdd(&count[r], 1);
+  if (Load(largest[r]) < i) atomicMax(&largest[r], i);
+}
+
+// Each even block hands its samples to the next one, if that is not too early.
+__global__ void __launch_bounds__(kBlock) HandOver(const int* x, int* message, int* flags, int* y) {
+  __shared__ bool is_there;
+  const int i = blockIdx.x * kBlock + threadIdx.x;
+  if (blockIdx.x % 2 == 0) {
+    message[i] = y[i] = x[i];
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) atomicExch(&flags[blockIdx.x], 1);
+    return;
   }
-  Shared(next[i]).store(at, cuda::memory_order_relaxed);
+  if (threadIdx.x == 0) is_there = atomicAdd(&flags[blockIdx.x - 1], 0) == 1;
+  __syncthreads();
+  y[i] = is_there ? message[i - kBlock] : x[i - kBlock];
 }
 
 }  // namespace
@@ -191,4 +223,18 @@ extern "C" int SampleReverseGroups(int n, int* x) {
 extern "C" int SampleFollowChains(int n, int* next) {
   const cudaLaunchConfig_t config = MakeConfig((n + kBlock - 1) / kBlock, kBlock);
   return cudaLaunchKernelEx(&config, FollowChains, n, next);
+}
+
+extern "C" int SampleUnite(int edges, int n, const int* ends, int* parent, int* root, int* count,
+                           int* largest) {
+  const cudaLaunchConfig_t by_edge = MakeConfig((edges + kBlock - 1) / kBlock, kBlock);
+  const cudaError_t error = cudaLaunchKernelEx(&by_edge, Unite, edges, ends, parent);
+  if (error != cudaSuccess) return error;
+  const cudaLaunchConfig_t by_sample = MakeConfig((n + kBlock - 1) / kBlock, kBlock);
+  return cudaLaunchKernelEx(&by_sample, TellRoots, n, parent, root, count, largest);
+}
+
+extern "C" int SampleHandOver(int blocks, const int* x, int* message, int* flags, int* y) {
+  const cudaLaunchConfig_t config = MakeConfig(blocks, kBlock);
+  return cudaLaunchKernelEx(&config, HandOver, x, message, flags, y);
 }
