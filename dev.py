@@ -97,7 +97,9 @@ def test() -> None:
     if platform.system() == "Linux" and platform.machine() == "x86_64" and shutil.which("g++"):
         emulator = {"JAXTV_TEST_BACKEND": "cuda_emulator"}
         run(*pytest, "--quiet", *EMULATED, env=emulator)
-        run("pytest", "--quiet", *EMULATED_IMAGES, env=emulator)
+        for schedule in ("forward", "interleaved:2"):
+            by_turns = emulator | {"JAXTV_TEST_SCHEDULE": schedule}
+            run("pytest", "--quiet", *EMULATED_IMAGES, env=by_turns)
     run(*pytest, *sys.argv[2:])
 
 

@@ -2,10 +2,12 @@
 """The CUDA module of jaxtv, built on the emulator of CUDA for CPUs.
 
 ``install`` puts it in the place of jaxtv's CPU module: from then on ``import jaxtv`` runs the CUDA
-handlers and kernels of ``cuda/`` on JAX's CPU platform.
+handlers and kernels of ``cuda/`` on JAX's CPU platform. The environment variable
+``JAXTV_TEST_SCHEDULE``, such as ``interleaved:3``, names the order of threads and its seed.
 """
 
 import importlib.util
+import os
 import pathlib
 import sys
 import sysconfig
@@ -63,4 +65,7 @@ def install(flavour: str) -> EmulatedLibrary:
     assert "jaxtv" not in sys.modules
     path = build_module(flavour)
     sys.modules["jaxtv._cpu"] = load(path)
-    return EmulatedLibrary(path)
+    library = EmulatedLibrary(path)
+    order, _, seed = os.environ.get("JAXTV_TEST_SCHEDULE", "forward").partition(":")
+    library.set_order(order, int(seed or 0))
+    return library
