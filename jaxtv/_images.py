@@ -82,47 +82,78 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
 #     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
 #
 # An edge without weight is not in A: it ties nothing, even if its ends happen to be equal.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+#
+# A point within tol of the solution need not have its components, and the derivative depends on
+# nothing else. So a call that is differentiated is solved to `deriv_tol`, value and derivative.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
 def solve(
     x: Array,
     lams: tuple[Array, ...],
     init: tuple[Array, ...],
     tol: Array,
+    deriv_tol: Array,
     max_sweeps: Array,
     axes: tuple[int, ...],
 ) -> Solution:
     """`prox` with the derivative of the solution, in reverse mode."""
+    del deriv_tol  # for the derivative
     return prox(x, lams, init, tol, max_sweeps, axes)
 
 
-def _solve_fwd(x, lams, init, tol, max_sweeps, axes):
-    solution: Solution = solve(x, lams, init, tol, max_sweeps, axes)
-    return solution, (solution.y, lams, init, tol, max_sweeps)
+def _solve_fwd(x, lams, init, tol, deriv_tol, max_sweeps, axes):
+    tight = jnp.minimum(tol, deriv_tol)
+    solution: Solution = solve(x, lams, init, tight, deriv_tol, max_sweeps, axes)
+    return solution, (solution.y, lams, init, tol, deriv_tol, max_sweeps)
 
 
 def _solve_bwd(axes, residuals, cotangent):
-    y, lams, init, tol, max_sweeps = residuals
+    y, lams, *others = residuals
     y, lams = lax.stop_gradient((y, lams))
     x_bar = component_mean(y, lams, cotangent.y, axes=axes)
     lams_bar = tuple(
         _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
         for lam, axis in zip(lams, axes, strict=True)
     )
-    no_sweeps_bar = np.zeros(max_sweeps.shape, jax.dtypes.float0)
-    return x_bar, lams_bar, jax.tree.map(jnp.zeros_like, init), jnp.zeros_like(tol), no_sweeps_bar
+    return x_bar, lams_bar, *jax.tree.map(_no_tangent, others)
 
 
 solve.defvjp(_solve_fwd, _solve_bwd)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(6,))
+def solve_both_modes(
+    x: Array,
+    lams: tuple[Array, ...],
+    init: tuple[Array, ...],
+    tol: Array,
+    deriv_tol: Array,
+    max_sweeps: Array,
+    axes: tuple[int, ...],
+) -> Solution:
+    """`solve` with derivatives in both modes."""
+    del deriv_tol  # for the derivative
+    return prox(x, lams, init, tol, max_sweeps, axes)
+
+
 # In forward mode, for the same reasons: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
-def _prox_jvp(results, operands, tangents, *, axes: tuple[int, ...]) -> Array:
-    last = 3 + len(axes)
-    y, lams = lax.stop_gradient((results[0], operands[3:last]))
-    dy = tangents[0]
-    for dlam, axis in zip(tangents[3:last], axes, strict=True):
+@solve_both_modes.defjvp
+def _solve_jvp(axes, primals, tangents):
+    x, lams, init, tol, deriv_tol, max_sweeps = primals
+    dy, dlams, *_ = tangents
+    tight = jnp.minimum(tol, deriv_tol)
+    solution: Solution = solve_both_modes(x, lams, init, tight, deriv_tol, max_sweeps, axes)
+    y, lams = lax.stop_gradient((solution.y, lams))
+    for dlam, axis in zip(dlams, axes, strict=True):
         dy = _lines.shifted(y, dy, dlam, axis=axis)
-    return component_mean(y, lams, dy, axes=axes)
+    dy = component_mean(y, lams, dy, axes=axes)
+    return solution, jax.tree.map(_no_tangent, solution)._replace(y=dy)
+
+
+def _no_tangent(value: Array) -> Array | np.ndarray:
+    """The tangent or cotangent 0 of a value that has no derivative."""
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return jnp.zeros_like(value)
+    return np.zeros(value.shape, jax.dtypes.float0)
 
 
 def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
@@ -147,5 +178,3 @@ _component_mean_p = _primitive.make(
     full_operands=(0, 1),
 )
 _primitive.self_adjoint(_component_mean_p)
-_primitive.differentiable(_prox_p, _prox_jvp)
-_primitive.differentiable(_warm_prox_p, _prox_jvp)

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _alternating, _arguments, _images, _sharding
 
+DERIV_TOL = 1e-6
 Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
 
@@ -107,6 +108,7 @@ def _prox_tv(
             tuple(lams[k] for k in order),
             lax.stop_gradient(tuple(duals[k] for k in order if duals)),
             jnp.asarray(tol, wide.dtype).reshape(per_image),
+            jnp.full(per_image, DERIV_TOL, wide.dtype),
             jnp.asarray(max_sweeps, jnp.int32).reshape(per_image),
             tuple(axes[k] for k in order),
         )

@@ -66,4 +66,4 @@ def prox_tv_2d(
 
 
 # The primitives beneath have both modes; the functions of jaxtv put a custom_vjp on top.
-_RULES = _prox.Rules(_tv1d.solve_raw, _sweeps.solve_raw, _images.prox)
+_RULES = _prox.Rules(_tv1d.solve_raw, _sweeps.solve_raw, _images.solve_both_modes)
