@@ -15,6 +15,17 @@
 // line the same code as the rest; and every jump restarts the state afresh, so an index is never
 // beyond the current position. Each jump advances k0, hence the loop ends in any rounding.
 //
+// Reach: a candidate starts a bound beyond x, and a bound far above the samples would round them
+// off. Where each edge has its own weight, the bounds of the walk from k0 are therefore min(w_k,
+// r_k),
+//
+//   r_k = |u_{k0-1}| + 2 (k - k0 + 1) (max x - min x),
+//
+// which no solution comes near, since |y - x| <= max x - min x. Nor do they change the walk: where
+// the path of `low` touches r_k, low is the mean of x since k0 less at least 2 (max x - min x), so
+// it lies below all samples, and its path falls nowhere until it has touched some w_k < r_k, which
+// is then where the run may end. Likewise `high`.
+//
 // Cost: no memory; 1 to 2.5 steps per sample on ordinary data, but quadratic on smooth ramps with
 // large weights. So steps are budgeted, and a line over budget goes to tv1d_divide.h.
 #pragma once
@@ -58,22 +69,28 @@ JAXTV_HD LineSummary<T> Summarize(Line<const T> x, Line<const T> lam, int64_t n)
   return s;
 }
 
-// Walks from the start k0 of a run to its end and returns it: its last sample and the sign of the
-// jump there, 0 at the end of the line. `left` is the jump before k0. Adds to `steps` the number of
-// samples looked at.
+// The end of a run: its last sample and the sign of the jump there, 0 at the end of the line.
 struct RunEnd {
   int64_t last;
   int jump;
 };
-template <typename T>
-JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
-                        int64_t* steps) {
-  const T carried = -left.pull();
+
+template <bool kPerEdge, typename T>
+JAXTV_HD RunEnd WalkRunOf(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
+                          int64_t* steps) {
+  const T carried = -left.pull(), least_reach = left.sign == 0 ? T(0) : left.weight;
+  const T shared = w(0), growth = T(2) * w.range;
+  const auto bound = [&](int64_t k) {
+    if (!kPerEdge) return k < w.count ? shared : T(0);
+    const T reach = least_reach + T(k - k0 + 1) * growth, weight = w(k);
+    return weight < reach ? weight : reach;
+  };
   int64_t k_low = k0, k_high = k0;
-  T path_low = w(k0), path_high = -w(k0);
-  T low = carried + x[k0] - w(k0), high = carried + x[k0] + w(k0);
+  const T first_w = bound(k0);
+  T path_low = first_w, path_high = -first_w;
+  T low = carried + x[k0] - first_w, high = carried + x[k0] + first_w;
   for (int64_t k = k0 + 1; k < n; ++k) {
-    const T next_w = w(k);
+    const T next_w = bound(k);
     path_low += x[k] - low;
     path_high += x[k] - high;
     const int jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
@@ -96,6 +113,15 @@ JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0
     }
   }
   return {n - 1, 0};
+}
+
+// Walks from the start k0 of a run, behind the jump `left`, to its end. Adds to `steps` the number
+// of samples looked at.
+template <typename T>
+JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
+                        int64_t* steps) {
+  return w.per_edge() ? WalkRunOf<true>(x, w, n, k0, left, steps)
+                      : WalkRunOf<false>(x, w, n, k0, left, steps);
 }
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
@@ -129,12 +155,6 @@ JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64
   return true;
 }
 
-// |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.
-template <typename T>
-JAXTV_HD EdgeWeights<T> CappedWeights(const LineSummary<T>& summary, Line<const T> lam, int64_t n) {
-  return {lam, T(n) * summary.range, n - 1};
-}
-
 // The prox of a line that needs solving.
 template <typename T>
 JAXTV_HD void SolveLine(Line<const T> x, EdgeWeights<T> w, int64_t n, Line<T> y) {
@@ -147,7 +167,8 @@ template <typename T>
 JAXTV_HD void ProxLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y) {
   if (n == 0) return;
   const LineSummary<T> summary = Summarize(x, lam, n);
-  if (!WriteTrivial(summary, x, n, y)) SolveLine(x, CappedWeights(summary, lam, n), n, y);
+  if (!WriteTrivial(summary, x, n, y))
+    SolveLine(x, EdgeWeights<T>::Of(lam, n, summary.range), n, y);
 }
 
 }  // namespace jaxtv

@@ -27,7 +27,15 @@ template <typename T>
 struct EdgeWeights {
   Line<const T> lam;
   T cap;
+  T range;  // of the samples
   int64_t count;
+
+  // |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.
+  JAXTV_HD static EdgeWeights Of(Line<const T> lam, int64_t n, T range) {
+    return {lam, T(n) * range, range, n - 1};
+  }
+
+  JAXTV_HD bool per_edge() const { return lam.stride != 0; }
 
   JAXTV_HD T operator()(int64_t k) const {
     if (k >= count) return T(0);

@@ -221,7 +221,7 @@ JAXTV_HD int64_t NewtonLine(Line<const T> x, Line<const T> lam, int64_t n,
   if (n == 0) return 0;
   const LineSummary<T> summary = Summarize(x, lam, n);
   if (WriteTrivial(summary, x, n, y)) return 0;
-  const EdgeWeights<T> w = CappedWeights(summary, lam, n);
+  const EdgeWeights<T> w = EdgeWeights<T>::Of(lam, n, summary.range);
   int exponent;
   std::frexp(double(summary.range), &exponent);
   const newton::Problem<T> problem{x, w, n - 1, std::ldexp(1.0, -exponent)};

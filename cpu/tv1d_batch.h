@@ -38,7 +38,7 @@ struct Scratch {
   Int<T>* log;      // jumps: twice the place in the tiles, plus 1 if up
   uint8_t* marks;   // at the places of the tiles
   // The lines to walk: place of the first sample in `lines`, what to add to kLanes times such a
-  // place for that in the tiles, and the weight.
+  // place for that in the tiles, and the weight, or with edge weights the growth of their reach.
   Int<T>* queue;
   Int<T>* queue_shift;
   T* queue_weight;
@@ -75,10 +75,10 @@ struct Scratch {
   }
 };
 
-// Which lines of a tile need solving. Caps its weights (`lam`: those of its lines, or of its
-// edges).
+// Which lines of a tile need solving, and their ranges. Caps its weights (`lam`: those of its
+// lines, or of its edges).
 template <typename T, bool kEdges>
-uint32_t Prepare(const T* tile, int64_t length, T* lam) {
+uint32_t Prepare(const T* tile, int64_t length, T* lam, Vec<T>* ranges) {
   constexpr int kRow = kLanes<T>;
   using V = Vec<T>;
   using M = Mask<T>;
@@ -92,6 +92,7 @@ uint32_t Prepare(const T* tile, int64_t length, T* lam) {
     hi = Max<T>(hi, x);
   }
   const V range = hi - lo, cap = V(zero + T(length)) * range;
+  *ranges = range;
   for (int64_t k = 0; k < (kEdges ? length - 1 : 1); ++k) {
     const V w = Load<V>(lam + k * kRow);
     valid = M(valid & AtMost(zero, w));
@@ -154,14 +155,15 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
     const int lanes = lanes_of(t);
     ReadTile(batch.x + t * kRow, lanes, batch.stride, n, tile);
     ReadTile(batch.lam + t * kRow, lanes, batch.edge_stride, kEdges ? n - 1 : 1, weights);
-    const uint32_t walked = Prepare<T, kEdges>(tile, n, weights);
+    Vec<T> range;
+    const uint32_t walked = Prepare<T, kEdges>(tile, n, weights, &range);
     Unroll(tile, n, scratch.lines + t * kRow * pitch);
     if (kEdges) Unroll(weights, n, scratch.edges + t * kRow * pitch);
     for (int l = 0; l < lanes; ++l) {
       const int64_t place = (t * kRow + l) * pitch;
       scratch.queue[queued] = Int<T>(place);
       scratch.queue_shift[queued] = Int<T>(t * size + l - place * kRow);
-      scratch.queue_weight[queued] = weights[l];
+      scratch.queue_weight[queued] = kEdges ? T(2) * range[l] : weights[l];
       queued += walked >> l & 1;
       solved[t * kRow + l] = walked >> l & 1;
     }
@@ -177,9 +179,18 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
     if (kEdges) scratch.edges[parking + k] = T(0);
   }
 
-  const Field<T> field = {
-      scratch.lines,       scratch.edges,        T(0),    Int<T>(parking), n, queued, scratch.queue,
-      scratch.queue_shift, scratch.queue_weight, nullptr, scratch.log};
+  const Field<T> field = {scratch.lines,
+                          scratch.edges,
+                          T(0),
+                          T(0),
+                          Int<T>(parking),
+                          n,
+                          queued,
+                          scratch.queue,
+                          scratch.queue_shift,
+                          scratch.queue_weight,
+                          nullptr,
+                          scratch.log};
   int64_t over = 0;
   const int64_t jumps = Walk<T, kEdges, false>(field).Run([&](int64_t place) {
     scratch.over[over++] = Int<T>(place / kRow / n * kRow + place % kRow);

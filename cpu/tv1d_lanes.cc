@@ -46,8 +46,8 @@ int64_t WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int6
     carried[i] = i < count ? -pieces[i].left.pull() : T(0);
   }
   const T* edges = line.lam ? line.lam + first : nullptr;
-  const Field<T> field = {line.x + first, edges, line.cap, parking, length, count,
-                          queue,          shift, weights,  carried, log};
+  const Field<T> field = {line.x + first, edges, line.cap, T(2) * line.range, parking, length,
+                          count,          queue, shift,    weights,           carried, log};
   int64_t stopped = 0;
   const auto stop = [&stopped](int64_t) { ++stopped; };
   const int64_t jumps =

@@ -48,6 +48,7 @@ struct ChunkedLine {
   const T* x;
   const T* lam;  // a weight for each edge, or null
   T cap;         // of the weights; without edge weights, the weight
+  T range;       // of the samples
   const uint8_t* marks;
   T* y;
 };

@@ -158,9 +158,9 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
     return;
   }
   const MarkedLine<T> line = {
-      {x, 1}, {lam, T(n) * range, n - 1}, n, static_cast<uint8_t*>(marks.get())};
-  const ChunkedLine<T> chunked = {x, per_edge ? lam.data : nullptr,
-                                  per_edge ? line.w.cap : line.w(0), line.marks, y};
+      {x, 1}, EdgeWeights<T>::Of(lam, n, range), n, static_cast<uint8_t*>(marks.get())};
+  const ChunkedLine<T> chunked = {
+      x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
   const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);
   if (known < n && !TautJumps(line, known)) {
     ProxLine({x, 1}, lam, n, {y, 1});

@@ -26,6 +26,7 @@ struct Walkers {
   Vec<T> low, high, path_low, path_high, length;
   Vec<T> w;              // the line's, or with edge weights
   Vec<T> w_low, w_high;  // those at the last touches
+  Vec<T> reach, growth;  // of the bounds: |u| at the start of the run, and what a sample adds
   Mask<T> fresh;         // the next sample starts a run
   uint32_t active;
 };
@@ -35,14 +36,14 @@ template <typename T>
 struct Field {
   const T* lines;  // samples, also at `parking`, where idle lanes stand
   const T* edges;  // weights by place, or null
-  T cap;           // of those
+  T cap, growth;   // of those, and of their reach; kOpen
   Int<T> parking;
   int64_t length;       // of a line
   int64_t queued;       // lines to walk, and for each:
   const Int<T>* queue;  // the place of its first sample
   const Int<T>*
-      queue_shift;  // what to add to kLanes times a place (kOpen: to it) for that in the log
-  const T* queue_weight;
+      queue_shift;         // what to add to kLanes times a place (kOpen: to it) for that in the log
+  const T* queue_weight;   // or with edge weights the growth of its reach; not kOpen
   const T* queue_carried;  // the height of its paths; kOpen
   Int<T>* log;             // the jumps: twice the place plus 1 if up
 };
@@ -111,14 +112,16 @@ class Walk {
     const V zero{};
     const M calm = kLater ? idle : s.fresh;
     const M at_end = Equal(s.place, s.end);
-    const V w = kOpen    ? (kEdges ? Min<T>(V{} + field_.cap, edge) : s.w)
-                : kEdges ? edge
-                         : Select(at_end, zero, s.w);
+    const V weight = kOpen    ? (kEdges ? Min<T>(V{} + field_.cap, edge) : s.w)
+                     : kEdges ? edge
+                              : Select(at_end, zero, s.w);
 
     const V a = s.path_low + (x - s.low);
     const V b = s.path_high + (x - s.high);
     s.length = kLater ? Select(idle, s.length, s.length + T(1)) : s.length + T(1);
     const V inverse = T(1) / s.length;
+    const V growth = kOpen ? V{} + field_.growth : s.growth;
+    const V w = kEdges ? Min<T>(s.reach + s.length * growth, weight) : weight;
     const M down = AndNot(Less(a, -w), calm);
     const M rise = AndNot(AndNot(Less(w, b), calm), down);
     const M jump = Or(down, rise);
@@ -140,8 +143,9 @@ class Walk {
     V carried;
     if constexpr (kEdges) {
       carried = Select(down, s.w_low, -s.w_high);
-      s.w_low = Select(touch_low, w, s.w_low);
-      s.w_high = Select(touch_high, w, s.w_high);
+      s.reach = Select(jump, Select(down, s.w_low, s.w_high), s.reach);
+      s.w_low = Select(touch_low, weight, s.w_low);
+      s.w_high = Select(touch_high, weight, s.w_high);
     } else {
       carried = Select(down, s.w, -s.w);
     }
@@ -167,6 +171,7 @@ class Walk {
     s.place = Expand(s.place, m, field_.queue + next_);
     s.shift = Expand(s.shift, m, field_.queue_shift + next_);
     if (!kEdges) s.w = Expand(s.w, m, field_.queue_weight + next_);
+    if (kEdges && !kOpen) s.growth = Expand(s.growth, m, field_.queue_weight + next_);
     const I end = s.place + Int<T>(field_.length - 1);
     s.end = Select(m, Select(Less(park, end), park, end), s.end);
     s.low = Select(m, zero, s.low);
@@ -174,6 +179,7 @@ class Walk {
     s.path_low =
         kOpen ? Expand(s.path_low, m, field_.queue_carried + next_) : Select(m, zero, s.path_low);
     s.path_high = Select(m, s.path_low, s.path_high);
+    if (kEdges) s.reach = Select(m, Max<T>(s.path_low, -s.path_low), s.reach);
     s.length = Select(m, zero, s.length);
     s.repeats = Select(m, I{}, s.repeats);
     s.fresh = M(s.fresh | m);

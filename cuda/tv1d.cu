@@ -28,7 +28,7 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
   const Line<const T> in{row.data, row.stride};
   const LineSummary<T> summary = Summarize(in, lam, n);
   if (WriteTrivial(summary, in, n, row)) return;
-  const EdgeWeights<T> w = CappedWeights(summary, lam, n);
+  const EdgeWeights<T> w = EdgeWeights<T>::Of(lam, n, summary.range);
   RunWriter<T> walker(in, row);
   if (WalkRuns(in, w, n, walker)) return;
   RunWriter<T> writer(x, y);

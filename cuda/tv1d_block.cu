@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     WriteUnsolved<T, kThreads>(summary, in, out, {0, n});
     return;
   }
-  const EdgeWeights<T> w{lambda, T(n) * (summary.high - summary.low), n - 1};  // as in core/tv1d.h
+  const auto w = EdgeWeights<T>::Of(lambda, n, summary.high - summary.low);
   if constexpr (kOnChip) {
     JAXTV_DYNAMIC_SHARED(double, level);
     T* const samples = reinterpret_cast<T*>(level + n);

@@ -58,7 +58,7 @@ struct GridProx {
   __device__ Division<T, kThreads> At(int64_t line) const {
     const int64_t n = chunks.lines.length;
     const Summary<T>& summary = StateOf(line).summary;
-    const EdgeWeights<T> w{weights.At(lam, line), T(n) * (summary.high - summary.low), n - 1};
+    const auto w = EdgeWeights<T>::Of(weights.At(lam, line), n, summary.high - summary.low);
     return {chunks.lines.At(x, line), w, n, scratch.Marks(line), scratch.Levels(line)};
   }
 };

@@ -84,6 +84,20 @@ def test_one_weight_per_edge(kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("largest", [1e6, np.inf])
+@pytest.mark.parametrize("kind", ["noise", "walk", "ramp"])
+@pytest.mark.parametrize(
+    ("count", "n"), [(40, 1000), (2, 1000), (2, 8000), pytest.param(1, 100_000, marks=large)]
+)
+def test_large_weights_beside_small_ones(count, n, kind, largest, dtype):
+    """A weight that the dual does not reach costs no digit."""
+    x, small = signal(kind, (count, n)), float(np.float32(0.01))
+    w = np.where(np.random.default_rng(4).random((count, n - 1)) < 0.9, largest, small)
+    y = np.float64(jaxtv.prox_tv_1d(jnp.array(x, dtype), jnp.array(w, dtype)))
+    assert (np.abs(y - oracle.prox_1d(x, w)) <= allowed_error(x, small, dtype)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [*range(20), 31, 32, 33, 63, 64, 65, 255, 256, 257, 1025])
 def test_every_length(n, dtype):
     x = signal("noise", (3, n), n)
