@@ -24,6 +24,27 @@ struct Line {
   JAXTV_HD T& operator[](int64_t k) const { return data[k * stride]; }
 };
 
+// A line times a factor.
+template <typename T>
+struct ScaledLine {
+  Line<const T> line;
+  T factor;
+
+  JAXTV_HD T operator[](int64_t k) const { return line[k] * factor; }
+};
+
+// Numbers of a size between 1 / kUnit and kUnit may be added up over a line of any length.
+template <typename T>
+constexpr T kUnit = sizeof(T) < sizeof(double) ? T(0x1p64) : T(0x1p512);
+
+// For samples in [low, high], the factor with which no sum of them overflows or loses digits to
+// underflow. A power of two, which costs no digit itself; nearly always 1.
+template <typename T>
+JAXTV_HD T UnitOf(T low, T high) {
+  const T most = high > -low ? high : -low;
+  return most > kUnit<T> ? T(1) / kUnit<T> : most < T(1) / kUnit<T> ? kUnit<T> : T(1);
+}
+
 // All lines of an array along one axis.
 struct Lines {
   int64_t outer;

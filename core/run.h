@@ -54,20 +54,20 @@ JAXTV_HD double RunSum(const Samples& v, int64_t first, int64_t last) {
   return sum.Total();
 }
 
-template <typename T>
-JAXTV_HD T RunValue(Line<const T> x, int64_t first, int64_t last, Jump<T> left, Jump<T> right) {
+template <typename Samples, typename T>
+JAXTV_HD T RunValue(const Samples& x, int64_t first, int64_t last, Jump<T> left, Jump<T> right) {
   const T sum = T(RunSum(x, first, last)) + (right.pull() - left.pull());
   return x[first] + sum / T(last - first + 1);
 }
 
 // Writes the runs of a line from left to right.
-template <typename T>
+template <typename T, typename Samples = Line<const T>>
 class RunWriter {
  public:
-  JAXTV_HD RunWriter(Line<const T> x, Line<T> y) : x_(x), y_(y) {}
+  JAXTV_HD RunWriter(Samples x, Line<T> y) : x_(x), y_(y) {}
 
   // For a line whose runs before the jump `left` are written, the last one with value `previous`.
-  JAXTV_HD RunWriter(Line<const T> x, Line<T> y, Jump<T> left, T previous)
+  JAXTV_HD RunWriter(Samples x, Line<T> y, Jump<T> left, T previous)
       : x_(x), y_(y), left_(left), previous_(previous) {}
 
   // Writes [first, last]; `right` is the jump after it. `first` follows the previous run.
@@ -84,7 +84,7 @@ class RunWriter {
   JAXTV_HD Jump<T> left() const { return left_; }
 
  private:
-  Line<const T> x_;
+  Samples x_;
   Line<T> y_;
   Jump<T> left_ = {0, T(0)};
   T previous_ = T(0);

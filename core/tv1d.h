@@ -43,7 +43,7 @@ template <typename T>
 struct LineSummary {
   bool valid = true;      // all x finite, all weights >= 0
   bool weighted = false;  // some weight is positive
-  T range = T(0);         // max x - min x
+  T low, high;            // the least and the greatest x
 };
 
 template <typename T>
@@ -54,13 +54,12 @@ JAXTV_HD bool IsFinite(T value) {
 template <typename T>
 JAXTV_HD LineSummary<T> Summarize(Line<const T> x, Line<const T> lam, int64_t n) {
   LineSummary<T> s;
-  T lo = x[0], hi = x[0];
+  s.low = s.high = x[0];
   for (int64_t k = 0; k < n; ++k) {
     s.valid = s.valid && IsFinite(x[k]);
-    lo = x[k] < lo ? x[k] : lo;
-    hi = x[k] > hi ? x[k] : hi;
+    s.low = x[k] < s.low ? x[k] : s.low;
+    s.high = x[k] > s.high ? x[k] : s.high;
   }
-  s.range = hi - lo;
   const int64_t weights = lam.stride == 0 ? 1 : n - 1;
   for (int64_t k = 0; k < weights && n > 1; ++k) {
     s.valid = s.valid && lam[k] >= T(0);
@@ -75,8 +74,8 @@ struct RunEnd {
   int jump;
 };
 
-template <bool kPerEdge, typename T>
-JAXTV_HD RunEnd WalkRunOf(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
+template <bool kPerEdge, typename Samples, typename Weights, typename T>
+JAXTV_HD RunEnd WalkRunOf(const Samples& x, const Weights& w, int64_t n, int64_t k0, Jump<T> left,
                           int64_t* steps) {
   const T carried = -left.pull(), least_reach = left.sign == 0 ? T(0) : left.weight;
   const T shared = w(0), growth = T(2) * w.range;
@@ -117,11 +116,11 @@ JAXTV_HD RunEnd WalkRunOf(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t 
 
 // Walks from the start k0 of a run, behind the jump `left`, to its end. Adds to `steps` the number
 // of samples looked at.
-template <typename T>
-JAXTV_HD RunEnd WalkRun(Line<const T> x, EdgeWeights<T> w, int64_t n, int64_t k0, Jump<T> left,
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD RunEnd WalkRun(const Samples& x, const Weights& w, int64_t n, int64_t k0, Jump<T> left,
                         int64_t* steps) {
-  return w.per_edge() ? WalkRunOf<true>(x, w, n, k0, left, steps)
-                      : WalkRunOf<false>(x, w, n, k0, left, steps);
+  return w.per_edge ? WalkRunOf<true>(x, w, n, k0, left, steps)
+                    : WalkRunOf<false>(x, w, n, k0, left, steps);
 }
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
@@ -131,8 +130,9 @@ JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
 }
 
 // Writes the runs of the line. False if the budget ran out.
-template <typename T>
-JAXTV_HD bool WalkRuns(Line<const T> x, EdgeWeights<T> w, int64_t n, RunWriter<T>& writer) {
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD bool WalkRuns(const Samples& x, const Weights& w, int64_t n,
+                       RunWriter<T, Samples>& writer) {
   int64_t steps = 0;
   for (int64_t start = 0; steps - start <= RepeatBudget(n, start);) {
     const RunEnd end = WalkRun(x, w, n, start, writer.left(), &steps);
@@ -150,15 +150,32 @@ JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64
     for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
     return true;
   }
-  if (summary.weighted && summary.range != T(0)) return false;
+  if (summary.weighted && summary.low != summary.high) return false;
   for (int64_t k = 0; k < n; ++k) y[k] = x[k];  // bit for bit, signed zeros included
   return true;
 }
 
+// Calls solve(x, w) for a line that needs solving, with its samples and weights in a unit in which
+// no sum of them over- or underflows, and multiplies the y that it writes by that.
+template <typename T, typename Solve>
+JAXTV_HD void SolveInUnit(const LineSummary<T>& summary, Line<const T> x, Line<const T> lam,
+                          int64_t n, Line<T> y, const Solve& solve) {
+  const bool per_edge = lam.stride != 0;
+  const T unit = UnitOf(summary.low, summary.high);
+  if (unit == T(1)) {
+    solve(x, EdgeWeights<T>(lam, per_edge, n, summary.high - summary.low));
+    return;
+  }
+  using Scaled = ScaledLine<T>;
+  const T range = summary.high * unit - summary.low * unit;
+  solve(Scaled{x, unit}, EdgeWeights<T, Scaled>({lam, unit}, per_edge, n, range));
+  for (int64_t k = 0; k < n; ++k) y[k] *= T(1) / unit;
+}
+
 // The prox of a line that needs solving.
-template <typename T>
-JAXTV_HD void SolveLine(Line<const T> x, EdgeWeights<T> w, int64_t n, Line<T> y) {
-  RunWriter<T> writer(x, y), again(x, y);
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD void SolveLine(const Samples& x, const Weights& w, int64_t n, Line<T> y) {
+  RunWriter<T, Samples> writer(x, y), again(x, y);
   if (!WalkRuns(x, w, n, writer)) DivideRuns(x, w, int64_t(0), n, y, again);
 }
 
@@ -167,8 +184,8 @@ template <typename T>
 JAXTV_HD void ProxLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y) {
   if (n == 0) return;
   const LineSummary<T> summary = Summarize(x, lam, n);
-  if (!WriteTrivial(summary, x, n, y))
-    SolveLine(x, EdgeWeights<T>::Of(lam, n, summary.range), n, y);
+  if (WriteTrivial(summary, x, n, y)) return;
+  SolveInUnit(summary, x, lam, n, y, [&](const auto& x, const auto& w) { SolveLine(x, w, n, y); });
 }
 
 }  // namespace jaxtv

@@ -22,20 +22,19 @@
 
 namespace jaxtv {
 
-// Weight of edge k (between samples k and k + 1), capped; 0 beyond the last edge.
-template <typename T>
+// Weight of edge k (between samples k and k + 1), capped; 0 beyond the last edge. `Weights` is a
+// line, or what gives its elements.
+template <typename T, typename Weights = Line<const T>>
 struct EdgeWeights {
-  Line<const T> lam;
+  Weights lam;
+  bool per_edge;
   T cap;
   T range;  // of the samples
   int64_t count;
 
   // |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.
-  JAXTV_HD static EdgeWeights Of(Line<const T> lam, int64_t n, T range) {
-    return {lam, T(n) * range, range, n - 1};
-  }
-
-  JAXTV_HD bool per_edge() const { return lam.stride != 0; }
+  JAXTV_HD EdgeWeights(Weights lam, bool per_edge, int64_t n, T range)
+      : lam(lam), per_edge(per_edge), cap(T(n) * range), range(range), count(n - 1) {}
 
   JAXTV_HD T operator()(int64_t k) const {
     if (k >= count) return T(0);
@@ -67,8 +66,8 @@ struct Segment {
 };
 
 // The segment that starts at `first`.
-template <typename T>
-JAXTV_HD Segment<T> Find(EdgeWeights<T> w, Line<T> y, int64_t first, int64_t n, Jump<T> left) {
+template <typename Weights, typename T>
+JAXTV_HD Segment<T> Find(const Weights& w, Line<T> y, int64_t first, int64_t n, Jump<T> left) {
   int64_t last = first;
   while (last < n - 1 && JumpSign(y[last]) == 0) ++last;
   const int sign = last == n - 1 ? 0 : JumpSign(y[last]);
@@ -83,19 +82,28 @@ JAXTV_HD double Reciprocal(int64_t count) {
   return sizeof(T) < sizeof(double) ? guess * (2.0 - double(count) * guess) : guess;
 }
 
+// A line from its sample `last` backwards.
+template <typename Samples>
+struct Backwards {
+  Samples x;
+  int64_t last;
+
+  JAXTV_HD auto operator[](int64_t k) const { return x[last - k]; }
+};
+
 // The mean of the solution over a segment. In double: the clamped sum must end at 0 with it.
-template <typename T>
-JAXTV_HD double Level(Line<const T> x, const Segment<T>& s) {
+template <typename Samples, typename T>
+JAXTV_HD double Level(const Samples& x, const Segment<T>& s) {
   const double pull = double(s.right.pull()) - double(s.left.pull());
   const int64_t count = s.last - s.first + 1;
-  const double sum = RunSum(Line<const T>{&x[s.last], -x.stride}, 0, count - 1);
+  const double sum = RunSum(Backwards<Samples>{x, s.last}, 0, count - 1);
   return double(x[s.last]) + (sum + pull) * Reciprocal<T>(count);
 }
 
 // Step 2, left to right: the side of each sample where its own clamped sum decides it, else 0. At
 // the jump that ends the segment the sum is known, so both bounds are.
-template <typename T>
-JAXTV_HD void DecideSides(Line<const T> x, EdgeWeights<T> w, const Segment<T>& s, Line<T> y) {
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD void DecideSides(const Samples& x, const Weights& w, const Segment<T>& s, Line<T> y) {
   const double level = Level(x, s);
   double m = double(s.left.pull());
   for (int64_t k = s.first; k <= s.last; ++k) {
@@ -126,9 +134,9 @@ JAXTV_HD bool MarkJumps(const Segment<T>& s, Line<T> y) {
 }  // namespace divide
 
 // Solves samples start..n-1 of a line whose runs before `start` the writer has written.
-template <typename T>
-JAXTV_HD void DivideRuns(Line<const T> x, EdgeWeights<T> w, int64_t start, int64_t n, Line<T> y,
-                         RunWriter<T>& writer) {
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD void DivideRuns(const Samples& x, const Weights& w, int64_t start, int64_t n, Line<T> y,
+                         RunWriter<T, Samples>& writer) {
   using namespace divide;
   for (int64_t k = start; k < n; ++k) y[k] = T(kNoJump);
   bool open = true;

@@ -65,10 +65,10 @@ namespace newton {
 
 // A line in units of its range, so that no square over- or underflows. The unit is a power of two,
 // which costs no digit.
-template <typename T>
+template <typename Samples, typename Weights>
 struct Problem {
-  Line<const T> x;
-  EdgeWeights<T> w;
+  Samples x;
+  Weights w;
   int64_t edges;
   double unit;
 
@@ -83,8 +83,8 @@ JAXTV_HD inline double Clamp(double value, double bound) {
 }
 
 // Updates `jump` and the free set at u, and solves for d; returns d_S^T (D y)_S.
-template <typename T>
-JAXTV_HD double Direction(const Problem<T>& p, const NewtonScratch& s) {
+template <typename Problem>
+JAXTV_HD double Direction(const Problem& p, const NewtonScratch& s) {
   constexpr double kRounding = 4 * std::numeric_limits<double>::epsilon();
   double before = 0.0, here = s.u[0], q = 0.0, place = 0.0;
   for (int64_t e = 0; e < p.edges; ++e) {
@@ -115,8 +115,8 @@ JAXTV_HD double Direction(const Problem<T>& p, const NewtonScratch& s) {
 }
 
 // The bound edges' part of the duality gap between u and the y that a full step leads to.
-template <typename T>
-JAXTV_HD double BoundGap(const Problem<T>& p, const NewtonScratch& s) {
+template <typename Problem>
+JAXTV_HD double BoundGap(const Problem& p, const NewtonScratch& s) {
   double gap = 0.0;
   for (int64_t e = 0; e < p.edges; ++e) {
     if (s.place[e] != 0.0) continue;
@@ -129,8 +129,8 @@ JAXTV_HD double BoundGap(const Problem<T>& p, const NewtonScratch& s) {
 
 // f at kSteps step sizes alpha, alpha/2, alpha/4, ... less f at u. The difference is computed as
 // such, -<D y, v> + 1/2 ||D^T v||^2 for the move v, so that it is good however small.
-template <int kSteps, typename T>
-JAXTV_HD void Changes(const Problem<T>& p, const NewtonScratch& s, double alpha, double* change) {
+template <int kSteps, typename Problem>
+JAXTV_HD void Changes(const Problem& p, const NewtonScratch& s, double alpha, double* change) {
   double move[kSteps] = {}, sum[kSteps] = {};
   for (int64_t e = 0; e < p.edges; ++e) {
     const double u = s.u[e], d = s.d[e], jump = s.jump[e], bound = p.Bound(e);
@@ -152,8 +152,8 @@ constexpr double kSmallest = 1e-12;
 
 // The minimum of the parabola with f's value and slope at 0 and its value at alpha, kept from both
 // ends of [0, alpha].
-template <typename T>
-JAXTV_HD double Backtrack(const Problem<T>& p, const NewtonScratch& s, double product) {
+template <typename Problem>
+JAXTV_HD double Backtrack(const Problem& p, const NewtonScratch& s, double product) {
   double alpha = 1.0;
   while (alpha > kSmallest) {
     double change;
@@ -166,8 +166,8 @@ JAXTV_HD double Backtrack(const Problem<T>& p, const NewtonScratch& s, double pr
 }
 
 // The largest of 1, 1/2, 1/4, ... that is good enough.
-template <typename T>
-JAXTV_HD double Halve(const Problem<T>& p, const NewtonScratch& s, double product) {
+template <typename Problem>
+JAXTV_HD double Halve(const Problem& p, const NewtonScratch& s, double product) {
   constexpr int kSteps = 8;
   double alpha = 1.0;
   while (alpha > kSmallest) {
@@ -181,9 +181,8 @@ JAXTV_HD double Halve(const Problem<T>& p, const NewtonScratch& s, double produc
 }
 
 // Minimises over u, from 0. The number of steps; max_steps + 1 if they were too few.
-template <typename T>
-JAXTV_HD int64_t Minimize(const Problem<T>& p, const NewtonScratch& s,
-                          const NewtonOptions& options) {
+template <typename Problem>
+JAXTV_HD int64_t Minimize(const Problem& p, const NewtonScratch& s, const NewtonOptions& options) {
   // The root mean square error of y, in units of the range.
   constexpr double kTolerance = 1e-12;
   const double target = 0.5 * kTolerance * kTolerance * double(p.edges + 1);
@@ -198,9 +197,9 @@ JAXTV_HD int64_t Minimize(const Problem<T>& p, const NewtonScratch& s,
   }
 }
 
-template <typename T>
-JAXTV_HD void WriteRuns(const Problem<T>& p, const NewtonScratch& s, Line<T> y) {
-  RunWriter<T> writer(p.x, y);
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD void WriteRuns(const Problem<Samples, Weights>& p, const NewtonScratch& s, Line<T> y) {
+  RunWriter<T, Samples> writer(p.x, y);
   int64_t first = 0;
   for (int64_t e = 0; e < p.edges; ++e) {
     if (s.place[e] != 0.0) continue;
@@ -209,6 +208,22 @@ JAXTV_HD void WriteRuns(const Problem<T>& p, const NewtonScratch& s, Line<T> y) 
     first = e + 1;
   }
   writer.Write(first, p.edges, {0, T(0)});
+}
+
+// The prox of a line that needs solving, and the number of steps.
+template <typename Samples, typename Weights, typename T>
+JAXTV_HD int64_t SolveLine(const Samples& x, const Weights& w, int64_t n,
+                           const NewtonOptions& options, const NewtonScratch& scratch, Line<T> y) {
+  int exponent;
+  std::frexp(double(w.range), &exponent);
+  const Problem<Samples, Weights> problem{x, w, n - 1, std::ldexp(1.0, -exponent)};
+  const int64_t steps = Minimize(problem, scratch, options);
+  if (steps > options.max_steps) {
+    jaxtv::SolveLine(x, w, n, y);
+    return options.max_steps;
+  }
+  WriteRuns(problem, scratch, y);
+  return steps;
 }
 
 }  // namespace newton
@@ -221,16 +236,10 @@ JAXTV_HD int64_t NewtonLine(Line<const T> x, Line<const T> lam, int64_t n,
   if (n == 0) return 0;
   const LineSummary<T> summary = Summarize(x, lam, n);
   if (WriteTrivial(summary, x, n, y)) return 0;
-  const EdgeWeights<T> w = EdgeWeights<T>::Of(lam, n, summary.range);
-  int exponent;
-  std::frexp(double(summary.range), &exponent);
-  const newton::Problem<T> problem{x, w, n - 1, std::ldexp(1.0, -exponent)};
-  const int64_t steps = newton::Minimize(problem, scratch, options);
-  if (steps > options.max_steps) {
-    SolveLine(x, w, n, y);
-    return options.max_steps;
-  }
-  newton::WriteRuns(problem, scratch, y);
+  int64_t steps = 0;
+  SolveInUnit(summary, x, lam, n, y, [&](const auto& x, const auto& w) {
+    steps = newton::SolveLine(x, w, n, options, scratch, y);
+  });
   return steps;
 }
 

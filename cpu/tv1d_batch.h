@@ -75,8 +75,8 @@ struct Scratch {
   }
 };
 
-// Which lines of a tile need solving, and their ranges. Caps its weights (`lam`: those of its
-// lines, or of its edges).
+// Which lines of a tile need solving, in their own unit, and their ranges. Caps its weights (`lam`:
+// those of its lines, or of its edges).
 template <typename T, bool kEdges>
 uint32_t Prepare(const T* tile, int64_t length, T* lam, Vec<T>* ranges) {
   constexpr int kRow = kLanes<T>;
@@ -100,7 +100,9 @@ uint32_t Prepare(const T* tile, int64_t length, T* lam, Vec<T>* ranges) {
     Store(lam + k * kRow, Min<T>(cap, w));
   }
   if (kEdges) Store(lam + (length - 1) * kRow, zero);
-  return Bits<T>(M(valid & weighted & Less(zero, range)));
+  const V most = Max<T>(hi, -lo);
+  const M own_unit = M(AtMost(most, V(zero + kUnit<T>)) & AtMost(V(zero + T(1) / kUnit<T>), most));
+  return Bits<T>(M(valid & weighted & Less(lo, hi) & own_unit));
 }
 
 // Copies a tile to lines of its own.

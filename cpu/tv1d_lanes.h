@@ -72,8 +72,8 @@ struct LaneKernels {
   // How many lines of a length are best taken at once, and bytes of scratch memory for as many.
   int64_t (*batch)(int64_t length);
   int64_t (*scratch)(int64_t lines, int64_t length, bool edges);
-  // The prox of lines of at least two samples. Lines that need no solving are left to the caller:
-  // where not `solved`, y is undefined.
+  // The prox of lines of at least two samples. Lines that need no solving, or another unit for it,
+  // are left to the caller: where not `solved`, y is undefined.
   void (*prox)(const LineBatch<T>& batch, void* scratch, bool* solved);
   // The derivative pulled back, with scratch memory of three samples for each of the line's, in
   // each lane.

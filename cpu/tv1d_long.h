@@ -150,15 +150,15 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const bool per_edge = lam.stride != 0;
   const Extent<T> samples = ExtentOf(pool, lanes, x, n);
   const Extent<T> weights = ExtentOf(pool, lanes, lam.data, per_edge ? n - 1 : 1);
-  const T range = samples.hi - samples.lo;
   const Memory marks(std::calloc(size_t(n), 1), std::free);
   if (!samples.finite || !weights.ordered || !(weights.lo >= T(0)) || !(weights.hi > T(0)) ||
-      range == T(0) || !marks) {
+      samples.lo == samples.hi || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
     ProxLine({x, 1}, lam, n, {y, 1});
     return;
   }
+  const T range = samples.hi - samples.lo;
   const MarkedLine<T> line = {
-      {x, 1}, EdgeWeights<T>::Of(lam, n, range), n, static_cast<uint8_t*>(marks.get())};
+      {x, 1}, EdgeWeights<T>(lam, per_edge, n, range), n, static_cast<uint8_t*>(marks.get())};
   const ChunkedLine<T> chunked = {
       x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
   const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);

@@ -30,17 +30,17 @@ Scale ScaleOf(const T* x, int64_t pixels) {
           double(high) - double(low), finite};
 }
 
-// A power of two by which to multiply an image so that no square over- or underflows; nearly always
-// 1. Squares are in double, so only double needs another.
+// A power of two by which to multiply an image so that no sum over it, nor in double a square,
+// over- or underflows; nearly always 1.
 template <typename T>
 T UnitOf(const T* x, int64_t pixels) {
-  if constexpr (sizeof(T) < sizeof(double)) return T(1);
+  constexpr int kMost = std::numeric_limits<T>::max_exponent;
   T low, high;
   double sum;
   if (!Pixels<T>().extent(pixels, x, &low, &high, &sum)) return T(1);
   const int exponent = std::ilogb(std::max(std::abs(low), std::abs(high)));
-  const bool safe = std::abs(exponent) < 400 || (low == T(0) && high == T(0));
-  return safe ? T(1) : std::ldexp(T(1), std::clamp(-exponent, -1000, 1000));
+  const bool safe = std::abs(exponent) < kMost * 2 / 5 || (low == T(0) && high == T(0));
+  return safe ? T(1) : std::ldexp(T(1), std::clamp(-exponent, 8 - kMost, kMost - 8));
 }
 
 // An image to solve, contiguous in memory, and what of it is asked for.

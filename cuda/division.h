@@ -11,6 +11,7 @@
 
 #include <limits>
 
+#include "core/line.h"
 #include "core/tv1d_divide.h"
 #include "cuda/scan.h"
 #include "cuda/wide_sum.h"
@@ -51,6 +52,14 @@ struct Summary {
   int valid, weighted;
 
   __device__ bool NeedsSolving() const { return valid && weighted && high != low; }
+
+  __device__ T Unit() const { return UnitOf(low, high); }
+
+  // Of a line with this summary, in that unit.
+  __device__ EdgeWeights<T, ScaledLine<T>> Weights(Line<const T> lam, int64_t n) const {
+    const T unit = Unit();
+    return {{lam, unit}, lam.stride != 0, n, high * unit - low * unit};
+  }
 
   __device__ Summary Then(const Summary& next) const {
     return {next.low < low ? next.low : low, next.high > high ? next.high : high,
@@ -110,12 +119,13 @@ struct OpenRun {
   }
 };
 
-// A line that is being solved. `marks` and `level` are work space of n elements each; a sample
-// belongs to the same thread in all passes.
+// A line that is being solved, in its unit. `marks` and `level` are work space of n elements each;
+// a sample belongs to the same thread in all passes.
 template <typename T, int kThreads>
 struct Division {
-  Line<const T> x;
-  EdgeWeights<T> w;
+  ScaledLine<T> x;
+  EdgeWeights<T, ScaledLine<T>> w;
+  T unit;
   int64_t n;
   signed char* marks;
   double* level;  // of a segment, at its first sample
@@ -242,7 +252,7 @@ struct Division {
       if (first && mark.before >= 0) value.lo = double(T(level[k]));
       if (first && mark.before <= 0) value.hi = double(T(level[k]));
       value = ExclusiveScan<kThreads, Direction::kForward>(value, carry).Then(value);
-      if (kWrite && k < s.end) y[k] = T(value(0.0));
+      if (kWrite && k < s.end) y[k] = T(value(0.0)) * (T(1) / unit);
     }
   }
 };

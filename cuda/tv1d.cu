@@ -28,11 +28,16 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
   const Line<const T> in{row.data, row.stride};
   const LineSummary<T> summary = Summarize(in, lam, n);
   if (WriteTrivial(summary, in, n, row)) return;
-  const EdgeWeights<T> w = EdgeWeights<T>::Of(lam, n, summary.range);
-  RunWriter<T> walker(in, row);
-  if (WalkRuns(in, w, n, walker)) return;
-  RunWriter<T> writer(x, y);
-  DivideRuns(x, w, int64_t(0), n, y, writer);
+  bool done = false;
+  SolveInUnit(summary, in, lam, n, row, [&](const auto& samples, const auto& w) {
+    RunWriter writer(samples, row);
+    done = WalkRuns(samples, w, n, writer);
+  });
+  if (done) return;
+  SolveInUnit(summary, x, lam, n, y, [&](const auto& samples, const auto& w) {
+    RunWriter writer(samples, y);
+    DivideRuns(samples, w, int64_t(0), n, y, writer);
+  });
   for (int64_t k = 0; k < n; ++k) row[k] = y[k];
 }
 

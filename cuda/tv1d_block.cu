@@ -26,15 +26,17 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     WriteUnsolved<T, kThreads>(summary, in, out, {0, n});
     return;
   }
-  const auto w = EdgeWeights<T>::Of(lambda, n, summary.high - summary.low);
+  const T unit = summary.Unit();
+  const auto w = summary.Weights(lambda, n);
   if constexpr (kOnChip) {
     JAXTV_DYNAMIC_SHARED(double, level);
     T* const samples = reinterpret_cast<T*>(level + n);
     signed char* const marks = reinterpret_cast<signed char*>(samples + n);
-    for (int64_t k = threadIdx.x; k < n; k += kThreads) samples[k] = in[k];
-    Division<T, kThreads>{{samples, 1}, w, n, marks, level}.Solve(out);
+    for (int64_t k = threadIdx.x; k < n; k += kThreads) samples[k] = in[k] * unit;
+    Division<T, kThreads>{{{samples, 1}, T(1)}, w, unit, n, marks, level}.Solve(out);
   } else {
-    Division<T, kThreads>{in, w, n, scratch.Marks(line), scratch.Levels(line)}.Solve(out);
+    Division<T, kThreads>{{in, unit}, w, unit, n, scratch.Marks(line), scratch.Levels(line)}.Solve(
+        out);
   }
 }
 

@@ -58,8 +58,13 @@ struct GridProx {
   __device__ Division<T, kThreads> At(int64_t line) const {
     const int64_t n = chunks.lines.length;
     const Summary<T>& summary = StateOf(line).summary;
-    const auto w = EdgeWeights<T>::Of(weights.At(lam, line), n, summary.high - summary.low);
-    return {chunks.lines.At(x, line), w, n, scratch.Marks(line), scratch.Levels(line)};
+    const T unit = summary.Unit();
+    return {{chunks.lines.At(x, line), unit},
+            summary.Weights(weights.At(lam, line), n),
+            unit,
+            n,
+            scratch.Marks(line),
+            scratch.Levels(line)};
   }
 };
 

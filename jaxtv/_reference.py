@@ -5,6 +5,8 @@ The prox is found by threshold divide and conquer (see `core/tv1d_divide.h` for 
 every step of a round an associative scan, so that a round has depth O(log n).
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -14,24 +16,51 @@ from jaxtv import _scan
 
 def prox(x: Array, lam: Array, *, axis: int) -> Array:
     """See `jaxtv._lines.prox`."""
-    lines, weights, valid = canonical(x, lam, axis)
-    return jnp.moveaxis(jnp.where(valid, solve(lines, weights), jnp.nan), -1, axis)
+    lines = canonical(x, lam, axis)
+    return jnp.moveaxis(lines.answer(solve(lines.x, lines.w)), -1, axis)
 
 
-def canonical(x: Array, lam: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Finite lines [..., n] with weights [..., n - 1], and whether they are the given ones."""
+class Lines(NamedTuple):
+    """Lines as the solvers take them: finite, in a unit in which no sum over- or underflows."""
+
+    x: Array  # [..., n]
+    w: Array  # [..., n - 1]
+    unit: Array  # what `given` was multiplied by, [..., 1]
+    given: Array
+    valid: Array  # [..., 1]
+
+    def answer(self, y: Array) -> Array:
+        """The prox of the given lines from that of `x`."""
+        # Without a weight, bit for bit: a multiplication may flush subnormal numbers.
+        y = jnp.where((self.w == 0).all(-1, keepdims=True), self.given, y / self.unit)
+        return jnp.where(self.valid, y, jnp.nan)
+
+
+def canonical(x: Array, lam: Array, axis: int) -> Lines:
+    """The lines of `x` along an axis with a weight for each edge."""
     n = x.shape[axis]
-    lines = jnp.moveaxis(x, axis, -1)
+    given = jnp.moveaxis(x, axis, -1)
     weights = jnp.moveaxis(lam, axis, -1)
-    valid = jnp.isfinite(lines).all(-1, keepdims=True)
+    valid = jnp.isfinite(given).all(-1, keepdims=True)
     valid &= (weights >= 0).all(-1, keepdims=True) | (n in (0, 1))
     if n == 0:
-        return lines, lines, valid
-    lines = jnp.where(valid, lines, 0)
-    weights = jnp.broadcast_to(weights, (*lines.shape[:-1], n - 1))
+        return Lines(given, given, jnp.ones_like(valid, x.dtype), given, valid)
+    lines = jnp.where(valid, given, 0)
+    unit = _unit(lines)
+    lines = lines * unit
+    weights = jnp.broadcast_to(weights * unit, (*lines.shape[:-1], n - 1))
     # The dual never exceeds n/2 times the range: larger (also infinite) weights change nothing.
     cap = n * (lines.max(-1, keepdims=True) - lines.min(-1, keepdims=True))
-    return lines, jnp.minimum(jnp.where(weights >= 0, weights, 0), cap), valid
+    weights = jnp.minimum(jnp.where(weights >= 0, weights, 0), cap)
+    return Lines(lines, weights, unit, given, valid)
+
+
+def _unit(lines: Array) -> Array:
+    """See `UnitOf` in core/line.h."""
+    large = 2.0 ** (jnp.finfo(lines.dtype).maxexp // 2)
+    most = jnp.abs(lines).max(-1, keepdims=True)
+    unit = jnp.where(most > large, 1 / large, jnp.where(most < 1 / large, large, 1.0))
+    return unit.astype(lines.dtype)
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:

@@ -28,10 +28,10 @@ def newton(
     x: Array, lam: Array, *, axis: int, max_steps: int, halving: bool
 ) -> tuple[Array, Array]:
     """See `jaxtv._lines.newton`."""
-    lines, w, valid = _reference.canonical(x, lam, axis)
-    y, steps = _solve(lines, w, max_steps, halving)
-    y, steps = jnp.where(valid, y, jnp.nan), jnp.where(valid, steps, 0)
-    return jnp.moveaxis(y, -1, axis), jnp.moveaxis(steps, -1, axis)
+    lines = _reference.canonical(x, lam, axis)
+    y, steps = _solve(lines.x, lines.w, max_steps, halving)
+    steps = jnp.where(lines.valid, steps, 0)
+    return jnp.moveaxis(lines.answer(y), -1, axis), jnp.moveaxis(steps, -1, axis)
 
 
 def _solve(x: Array, w: Array, max_steps: int, halving: bool) -> tuple[Array, Array]:

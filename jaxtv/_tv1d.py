@@ -207,7 +207,8 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
       keepdims: keep ``axis`` with size 1, so that the result can be a weight for ``x``.
 
     Returns:
-      Array of the dtype of ``x``, of its shape without ``axis``.
+      Array of the dtype of ``x``, of its shape without ``axis``; inf or NaN where a sum
+      overflows.
 
     Raises:
       TypeError: if ``x`` is not of a floating type.

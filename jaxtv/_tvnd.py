@@ -209,7 +209,8 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
       lam: weight, as in :func:`prox_tv`.
 
     Returns:
-      Array of the dtype of ``x``, of its shape without ``axes``.
+      Array of the dtype of ``x``, of its shape without ``axes``; inf or NaN where a sum
+      overflows.
 
     Raises:
       TypeError: if ``x`` is not of a floating type.

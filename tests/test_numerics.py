@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What happens at the edges: empty lines, zero and infinite weights, NaN, tiny numbers?"""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from helpers import assert_prox, bits, signal
 
 import jaxtv
+from jaxtv import _reference, _reference_newton
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 BAD = (np.nan, np.inf, -np.inf)
@@ -180,15 +183,79 @@ def test_numbers_near_the_smallest(factor, dtype):
     np.testing.assert_allclose(y / tiny, want, rtol=1e-5, atol=4.0)
 
 
+LINE_SOLVERS = {
+    "direct": jax.jit(jaxtv.prox_tv_1d),
+    "newton": jax.jit(functools.partial(jaxtv.prox_tv_1d, method="newton")),
+    "reference": jax.jit(lambda x, lam: _reference.prox(x, jnp.atleast_2d(lam), axis=1)),
+    "reference newton": jax.jit(
+        lambda x, lam: _reference_newton.newton(
+            x, jnp.atleast_2d(lam), axis=1, max_steps=100, halving=False
+        )[0]
+    ),
+}
+# To the largest powers of two with which the samples of a test neither overflow nor lose digits.
+each_factor = pytest.mark.parametrize(
+    ("dtype", "exponent"),
+    [
+        (d, e)
+        for d, es in {"float32": (-90, 70, 123), "float64": (-950, 600, 1019)}.items()
+        for e in es
+    ],
+)
+
+
+def assert_scales(solve, x, lam, dtype, exponent):
+    """prox(c x, c lam) is c prox(x, lam), but for what is below the smallest normal number."""
+    x, lam = np.asarray(x, dtype), np.asarray(lam, dtype)
+    y = np.float64(solve(jnp.array(x), jnp.array(lam)))
+    scaled = solve(jnp.array(np.ldexp(x, exponent)), jnp.array(np.ldexp(lam, exponent)))
+    lost = np.ldexp(float(jnp.finfo(dtype).tiny), -exponent)
+    assert (np.abs(np.ldexp(np.float64(scaled), -exponent) - y) <= lost).all()
+
+
+@each_factor
+@pytest.mark.parametrize("lam", [0.5, 20.0, np.inf])
+@pytest.mark.parametrize("kind", ["noise", "steps"])
+@pytest.mark.parametrize("n", [3, 100])
+@pytest.mark.parametrize("solver", LINE_SOLVERS)
+def test_no_scale_of_a_line_costs_digits(solver, n, kind, lam, dtype, exponent):
+    """Where sums over a line would over- or underflow, too: to the last bit."""
+    assert_scales(LINE_SOLVERS[solver], signal(kind, (6, n)), lam, dtype, exponent)
+
+
+@each_factor
+@pytest.mark.parametrize(("count", "n"), [(1, 300), (20, 300), (1, 3000), (1, 10_000)])
+def test_no_scale_costs_digits_with_a_weight_for_each_edge(count, n, dtype, exponent):
+    w = np.random.default_rng(1).exponential(size=(count, n - 1)).astype(np.float32)
+    w[:, ::3] = np.inf
+    assert_scales(jaxtv.prox_tv_1d, signal("walk", (count, n)) / 256, w, dtype, exponent)
+
+
+@each_factor
+@pytest.mark.parametrize("lam", [0.2, np.inf])
+@pytest.mark.parametrize("num_sweeps", [None, 3])
+def test_no_scale_of_an_image_costs_digits(num_sweeps, lam, dtype, exponent):
+    solve = functools.partial(jaxtv.prox_tv_2d, num_sweeps=num_sweeps)
+    assert_scales(solve, signal("noise", (2, 17, 12)), lam, dtype, exponent)
+
+
+@pytest.mark.parametrize("solver", LINE_SOLVERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sums_that_overflow_give_no_wrong_numbers(dtype):
-    """Every sample is finite but not every sum: right or not finite, never finite and wrong."""
+def test_the_largest_numbers(dtype, solver):
+    """Their differences overflow, and so do their sums."""
+    top = float(jnp.finfo(dtype).max)
+    signs = np.sign(signal("noise", (4, 40)))
+    y = LINE_SOLVERS[solver](jnp.array(signs * top, dtype), jnp.array(top / 4, dtype))
+    want = oracle.prox_1d(signs, 0.25)
+    np.testing.assert_allclose(np.asarray(y) / top, want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_that_overflows_is_not_finite(dtype):
     top = float(jnp.finfo(dtype).max)
     x = jnp.array(np.sign(signal("noise", (4, 40))) * top, dtype)
-    y = np.asarray(jaxtv.prox_tv_1d(x, jnp.array(top / 4, dtype)))
-    want = oracle.prox_1d(np.sign(signal("noise", (4, 40))), 0.25)
-    right = np.abs(y / top - want) < 1e-5
-    assert (right | ~np.isfinite(y)).all()
+    assert not np.isfinite(jaxtv.lambda_max(x)).any()
+    assert not np.isfinite(jaxtv.total_variation(x, axes=(-1,))).any()
 
 
 def test_the_same_call_gives_the_same_bits():
