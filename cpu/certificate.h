@@ -116,13 +116,17 @@ class Certifier {
       square += terms.square;
       jumps += terms.jumps;
     }
-    const double gap = square / 2 + jumps;
-    return {gap, (std::sqrt(square) + std::sqrt(4 * gap - square)) / 2};
+    const double up = 1 + kRounding * double(image_.axes() * std::max(kPart, length_) + Parts());
+    return {up * (square / 2 + jumps),
+            up * ((std::sqrt(square) + std::sqrt(square + 4 * jumps)) / 2)};
   }
 
  private:
   static constexpr int64_t kPart =
       16384;  // pixels, where any cut of the image between rows will do
+
+  // A sum of terms that are at least 0 grows by less than this for each addition.
+  static constexpr double kRounding = std::numeric_limits<double>::epsilon();
 
   struct Terms {
     double square = 0, jumps = 0;

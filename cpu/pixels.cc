@@ -231,7 +231,8 @@ inline void AddJumpsOf(int64_t n, const T* JAXTV_RESTRICT z, const T* JAXTV_REST
   RowSum s = *sum;
   ForLanes(n, [&](int64_t i, int lane) {
     const double jump = double(next[i]) - double(z[i]), size = jump < 0 ? -jump : jump;
-    s.lane[lane] += size * double(weight(i)) - jump * double(dual[i]);
+    const double along = jump < 0 ? -double(dual[i]) : double(dual[i]);
+    s.lane[lane] += size * (double(weight(i)) - along);  // at least 0, and exactly 0 where p is w
   });
   *sum = s;
 }

@@ -89,7 +89,7 @@ struct PixelKernels {
   // Adds (z - r)^2.
   void (*add_square)(int64_t n, const T* z, const double* r, RowSum* sum);
 
-  // Adds w |next - z| - p (next - z).
+  // Adds w |next - z| - p (next - z), in a form that does not cancel.
   void (*add_jumps)(int64_t n, const T* z, const T* next, RowWeights<T> weights, const T* dual,
                     RowSum* sum);
 

@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _certificate, _lines, _reference, _sharding
+from jaxtv import _certificate, _lines, _reference, _rounded, _sharding
 
 
 class _Sweeps(NamedTuple):
@@ -75,21 +75,18 @@ def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> A
     return total
 
 
-def gap(y: Array, duals: Sequence[Array], lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
-    """sum_a TV_a(y) - <v_a, y> of each image: at least 0, the gap where y = x - sum_a v_a."""
-    inner = sum((v * y).sum(axes, keepdims=True) for v in duals)
-    return jnp.maximum(total_variation(y, lams, axes) - inner, 0)
-
-
 def norm(x: Array, axes: tuple[int, ...]) -> Array:
     """||x|| of each image, TV axes of size 1. No square over- or underflows."""
     unit = _certificate.scale(x, axes)
-    return unit * jnp.sqrt(((x / unit) ** 2).sum(axes, keepdims=True))
+    return unit * jnp.sqrt(_rounded.total((x / unit) ** 2, axes))
 
 
 def deviation(x: Array, axes: tuple[int, ...]) -> Array:
-    """||x - mean(x)|| of each image, TV axes of size 1."""
-    return norm(x - x.mean(axes, keepdims=True), axes)
+    """||x - mean(x)|| of each image, rounded down; TV axes of size 1."""
+    pixels = max(math.prod(x.shape[axis] for axis in axes), 1)
+    for _ in range(2):  # the first mean is rounded at the size of x, the second at that of x - mean
+        x = x - _rounded.total(x, axes) / pixels
+    return _rounded.down(norm(x, axes))
 
 
 def solve(

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive, _scan, _sharding
+from jaxtv import _primitive, _rounded, _scan, _sharding
 
 
 def certify(
@@ -77,30 +77,68 @@ def component_mean(v: Array, joined: Sequence[Array], axes: tuple[int, ...]) -> 
     return (root + (total / jnp.maximum(count, 1))[ids]).reshape(v.shape)
 
 
+def bound_at(
+    y: Array,
+    x: Array,
+    results: Sequence[Array],
+    duals: Sequence[Array],
+    lams: Sequence[Array],
+    axes: tuple[int, ...],
+) -> tuple[Array, Array]:
+    """The duality gap at any `y`, and a bound of its distance to the prox, per image.
+
+    The other arguments are as for `certify`.
+    """
+    edges = [edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
+    return _gap(y, edges, _residual(x, edges, axes), lams, scale(x, axes), axes)
+
+
 def _plain(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
     count = len(axes)
     results, duals, lams = (operands[i * count : (i + 1) * count] for i in range(3))
     edges = [edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
-    residual = x + sum(
-        (jnp.diff(p, axis=axis, prepend=0, append=0) for p, axis in zip(edges, axes, strict=True)),
-        jnp.zeros_like(x),
-    )
+    residual = _residual(x, edges, axes)
     joined = [equal_edges(*of_axis) for of_axis in zip(results, lams, axes, strict=True)]
     if count > 1:
         joined = [j & (_wins(joined, axes, a) | ~vote) for a, j in enumerate(joined)]
-    z = component_mean(residual, joined, axes)
+    z = component_mean(residual[0], joined, axes)
+    return z, *_gap(z, edges, residual, lams, scale(x, axes), axes)
 
-    # In units of the largest pixel, so that squares neither over- nor underflow.
-    unit = scale(x, axes)
-    square = (((z - residual) / unit) ** 2).sum(axes, keepdims=True)
+
+def _residual(x: Array, edges: Sequence[Array], axes: tuple[int, ...]) -> tuple[Array, ...]:
+    """The point x - D^T p, as by `_rounded.exact_sum`."""
+    terms = [x]
+    for p, axis in zip(edges, axes, strict=True):
+        for sign, ends in ((1, (0, 1)), (-1, (1, 0))):
+            pad = [ends if d == axis else (0, 0) for d in range(x.ndim)]
+            terms.append(jnp.pad(sign * p, pad))
+    return _rounded.exact_sum(terms)
+
+
+def _gap(
+    z: Array,
+    edges: Sequence[Array],
+    residual: tuple[Array, ...],
+    lams: Sequence[Array],
+    unit: Array,
+    axes: tuple[int, ...],
+) -> tuple[Array, Array]:
+    """The gap at `z` and the bound, not below those that exact arithmetic would give.
+
+    In units of the largest pixel, so that no square overflows.
+    """
+    high, low, slack = residual
+    off = (jnp.abs((z - high) - low) + slack) / unit
+    square = _rounded.total(_rounded.product(off, off), axes)
     jumps = jnp.zeros_like(square)
     for p, lam, axis in zip(edges, lams, axes, strict=True):
         # Neither p = w nor an infinite weight on no step costs anything, exactly.
         step = jnp.diff(z, axis=axis)
-        cost = jnp.abs(step) / unit * ((lam - jnp.sign(step) * p) / unit)
-        jumps += jnp.where(step == 0, 0, cost).sum(axes, keepdims=True)
-    gap = (square / 2 + jumps) * unit * unit
-    return z, gap, (jnp.sqrt(square) + jnp.sqrt(square + 4 * jumps)) / 2 * unit
+        cost = _rounded.product(jnp.abs(step) / unit, (lam - jnp.sign(step) * p) / unit)
+        jumps += _rounded.total(jnp.where(step == 0, 0, cost), axes)
+    gap = _rounded.product(_rounded.product(square / 2 + jumps, unit), unit)
+    bound = (jnp.sqrt(square) + jnp.sqrt(square + 4 * jumps)) / 2 * unit
+    return _rounded.up(gap), _rounded.up(bound)
 
 
 def scale(x: Array, axes: tuple[int, ...]) -> Array:
@@ -125,7 +163,7 @@ def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:
         low = jnp.clip(low_a + step_b, low_b, high_b)
         return step_a + step_b, low, jnp.clip(high_a + step_b, low_b, high_b)
 
-    total, low, high = _scan.associative_scan(then, (step, low, high), axis=axis)
+    total, low, high = _scan.scan_by_doubling(then, (step, low, high), axis=axis)
     return jnp.clip(total, low, high)
 
 

@@ -10,7 +10,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _images, _sharding
+from jaxtv import (
+    _alternating,
+    _arguments,
+    _certificate,
+    _images,
+    _reference_sweeps,
+    _rounded,
+    _sharding,
+)
 
 DERIV_TOL = 1e-6
 Weights = ArrayLike | tuple[ArrayLike, ...]
@@ -21,12 +29,18 @@ class ProxInfo(NamedTuple):
     """How well an image's prox was solved. Each field but ``dual`` has the batch shape of ``x``.
 
     Attributes:
-      gap: duality gap at the result, in squared units of ``x``.
+      gap: duality gap at the result, in squared units of ``x``; in half types before the result is
+        rounded to its type.
       error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
-        its square root and that of twice the gap.
+        its square root and that of twice the gap; in half types plus the distance by which the
+        result is rounded. Sums are taken such that it also holds in floating-point arithmetic.
       sweeps: passes over all axes that were made.
-      converged: whether the bound met ``tol``.
-      exact: whether the bound is at the rounding of the type, ``eps * ||x||``.
+      converged: whether ``error_bound`` is at most ``tol * ||x - mean(x)||``. In half types the
+        rounding of the result alone is above that for a ``tol`` of less than about 1e-3 (float16)
+        or 1e-2 (bfloat16).
+      exact: whether ``error_bound`` is at most ``eps * ||x||``, the rounding of the type of ``x``.
+        For fixed sweeps it is hardly ever: their result is not constant on regions, and the gap of
+        the rounding between neighbours, of size ``eps``, bounds the error by about ``sqrt(eps)``.
       dual: ``None`` without ``init``. With it, for each of ``axes`` an array with the shape of
         ``x``, but ``n - 1`` along that axis: the dual ``p`` of each edge, ``|p| <= lam``. At the
         solution ``y = x - sum_a D_a^T p_a``. It is what ``init`` of the next call takes.
@@ -114,11 +128,14 @@ def _prox_tv(
         )
         y, *info, found = solution
         duals = tuple(found[order.index(k)] for k in range(len(axes)) if duals)
-    y = _sharding.sharded_as(y.astype(x.dtype), x)
+    rounded = _sharding.sharded_as(y.astype(x.dtype), x)
     if not return_info:
-        return y
-    fields = (lax.stop_gradient(f).squeeze(axes) for f in info[:5])
-    return y, ProxInfo(*fields, dual=lax.stop_gradient(duals) or None)
+        return rounded
+    info = ProxInfo(*lax.stop_gradient(tuple(info[:5])))
+    if x.dtype != wide.dtype:
+        info = _info_of_rounded(*lax.stop_gradient((wide, y)), info, axes, tol, x.dtype)
+    info = ProxInfo(*(field.squeeze(axes) for field in info[:5]))
+    return rounded, info._replace(dual=lax.stop_gradient(duals) or None)
 
 
 def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
@@ -155,10 +172,29 @@ def _info_of_sweeps(
     num_sweeps: int,
     tol: ArrayLike,
 ) -> ProxInfo:
-    """How good `y` is. Its dual is x - y: a sum of one feasible image for each axis."""
+    """How good `y` is, by the duals that the sweeps have at their end.
+
+    The kernels of the sweeps keep them to themselves, so the sweeps are made again. Whatever other
+    rounding the duals have, they are feasible, and the bound is that of `y`.
+    """
     x, y, lams = lax.stop_gradient((x, y, lams))
-    gap = _alternating.gap(y, (x - y,), lams, axes)
-    bound = jnp.sqrt(gap)
+    results = duals = tuple(jnp.zeros_like(x) for _ in axes)  # of no sweeps
+    if num_sweeps > 0:
+        order = slice(None, None, -1)
+        found = _reference_sweeps.line_solves(x, lams[order], axes[order], num_sweeps)
+        results, duals = (of_axes[order] for of_axes in found)
+    gap, bound = _certificate.bound_at(y, x, results, duals, lams, axes)
     converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
     sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
     return ProxInfo(gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
+
+
+def _info_of_rounded(
+    x: Array, y: Array, info: ProxInfo, axes: tuple[int, ...], tol: ArrayLike, dtype: jnp.dtype
+) -> ProxInfo:
+    """`info` of `y`, for `y` rounded to a half type: its error grows by what that moves it."""
+    moved = _rounded.up(_alternating.norm(y - y.astype(dtype).astype(y.dtype), axes))
+    bound = _rounded.up(info.error_bound + moved)
+    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
+    exact = bound <= float(jnp.finfo(dtype).eps) * _alternating.norm(x, axes)
+    return info._replace(error_bound=bound, converged=converged, exact=exact)

@@ -25,15 +25,11 @@ def forward(
 
     def sweep(state, k):
         _, duals, bits = state
-        duals = list(duals)
         for a, (lam, axis) in enumerate(zip(lams, axes, strict=True)):
-            taken = _sum_of_others(duals, a)
-            z = jnp.where(taken == 0, x, x - taken)  # without a weight, x bit for bit
-            y = _lines.prox(z, lam, axis=axis)
-            duals[a] = z - y
+            y, duals = _half_sweep(x, duals, a, lam, axis)
             if keep_bits:
                 bits = _with_codes(bits, _codes(y, lam, axis), k * len(axes) + a, first)
-        return (y, tuple(duals), bits), None
+        return (y, duals, bits), None
 
     planes = num_planes(len(axes), num_sweeps) if keep_bits else 0
     bits = jnp.zeros_like(x, jnp.uint8, shape=(*x.shape[:first], planes, *x.shape[first:]))
@@ -43,6 +39,32 @@ def forward(
     bad = jnp.isnan(y).any(axes, keepdims=True)
     y = jnp.where(bad, jnp.nan, y)
     return [y, jnp.where(jnp.expand_dims(bad, first), jnp.uint8(255), bits)] if keep_bits else [y]
+
+
+def line_solves(
+    x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The results of the last line solves along each axis and all v_a, after some sweeps."""
+
+    def sweep(state, _):
+        results, duals = list(state[0]), state[1]
+        for a, (lam, axis) in enumerate(zip(lams, axes, strict=True)):
+            results[a], duals = _half_sweep(x, duals, a, lam, axis)
+        return (tuple(results), duals), None
+
+    zeros = tuple(jnp.zeros_like(x) for _ in axes)
+    return lax.scan(sweep, (zeros, zeros), length=num_sweeps)[0]
+
+
+def _half_sweep(
+    x: Array, duals: tuple[Array, ...], a: int, lam: Array, axis: int
+) -> tuple[Array, tuple[Array, ...]]:
+    """The line solves along the axis of number `a`, and the duals with its new one."""
+    others = [v for b, v in enumerate(duals) if b != a]
+    taken = functools.reduce(jnp.add, others, jnp.zeros_like(x))
+    z = jnp.where(taken == 0, x, x - taken)  # without a weight, x bit for bit
+    y = _lines.prox(z, lam, axis=axis)
+    return y, (*duals[:a], z - y, *duals[a + 1 :])
 
 
 def reverse(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Associative scans, also along axes whose sizes are symbolic."""
+"""Associative scans, also along axes whose sizes are symbolic, and such as compile fast."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +10,20 @@ from jax import lax
 
 
 def associative_scan(then: Callable, elements: Any, *, axis: int, reverse: bool = False) -> Any:
-    """:func:`jax.lax.associative_scan`, which by itself must know the size of `axis`.
+    """:func:`jax.lax.associative_scan`, which by itself must know the size of `axis`."""
+    if isinstance(jax.tree.leaves(elements)[0].shape[axis], int):
+        return lax.associative_scan(then, elements, axis=axis, reverse=reverse)
+    return scan_by_doubling(then, elements, axis=axis, reverse=reverse)
 
-    A symbolic size (`jax.export`) is scanned by doubling: the step of distance d gives each element
-    the product over the 2 d elements that end with it (Hillis and Steele, CACM 29(12), 1986).
+
+def scan_by_doubling(then: Callable, elements: Any, *, axis: int, reverse: bool = False) -> Any:
+    """The same by a loop, also along a symbolic size (`jax.export`).
+
+    The step of distance d gives each element the product over the 2 d elements that end with it
+    (Hillis and Steele, CACM 29(12), 1986). Of n elements that is n log n work, but a program of one
+    step, which compiles several times as fast.
     """
     first = jax.tree.leaves(elements)[0]
-    if isinstance(first.shape[axis], int):
-        return lax.associative_scan(then, elements, axis=axis, reverse=reverse)
     index = lax.broadcasted_iota(jnp.int32, first.shape, axis % first.ndim)
     size = index.max(initial=-1) + 1
 
