@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The certificate of cpu/certificate.h with the vote of cpu/vote.h, axis by axis. All sums are in
 // double and in an order that depends on the shape of an image alone.
+#include <algorithm>
+#include <limits>
+
 #include "cuda/launch.h"
 #include "cuda/regime.h"
 #include "cuda/tvnd.h"
@@ -158,15 +161,29 @@ struct GapOfImage {
 __device__ float RoundUp(double value, float) { return __double2float_ru(value); }
 __device__ double RoundUp(double value, double) { return value; }
 
+// How much the sums of GapOfLines and GapOfImages may lose: terms that are at least 0 by less than
+// half an epsilon in each addition.
+template <typename T>
+double Rounding(const std::vector<SolvedAxis<T>>& axes) {
+  int64_t additions = 0;
+  for (const SolvedAxis<T>& axis : axes) {
+    const int64_t of_line = std::max(CeilDiv(axis.lines.length, kMaxChunks), kChunkSamples);
+    const int64_t of_image = CeilDiv(axis.members, kImageThreads) + kImageThreads;
+    additions = std::max(additions, of_line + kMaxChunks + of_image);
+  }
+  constexpr int64_t kOthers = 8;  // products, a root, the sum over axes
+  return std::numeric_limits<double>::epsilon() / 2 * double(additions + kOthers);
+}
+
 // Adds up the terms of the lines of each image, to those of the axes before unless it is the first;
-// after the last axis, the results.
+// after the last axis, the results, rounded up.
 template <typename T>
 __global__ void __launch_bounds__(kImageThreads)
     GapOfImages(const __grid_constant__ WeightLayout first,
                 const __grid_constant__ WeightLayout member, const int64_t members,
-                const bool is_first, const bool is_last, const double* __restrict__ squares,
-                const double* __restrict__ jumps, GapOfImage* __restrict__ so_far,
-                T* __restrict__ gap, T* __restrict__ bound) {
+                const bool is_first, const bool is_last, const double rounding,
+                const double* __restrict__ squares, const double* __restrict__ jumps,
+                GapOfImage* __restrict__ so_far, T* __restrict__ gap, T* __restrict__ bound) {
   __shared__ GapOfImage partial[kImageThreads];
   const int64_t image = blockIdx.x, start = first.At(squares, image).data - squares;
   GapOfImage mine{0.0, 0.0};
@@ -187,8 +204,8 @@ __global__ void __launch_bounds__(kImageThreads)
   if (!is_last) return;
   // |z - x*| <= (c + sqrt(4 gap - c^2)) / 2 with c = |z - r|.
   const double distance = sqrt(total.square) + sqrt(total.square + 4.0 * total.jumps);
-  gap[image] = RoundUp(total.square / 2.0 + total.jumps, T());
-  bound[image] = RoundUp(distance / 2.0, T());
+  gap[image] = RoundUp((1.0 + rounding) * (total.square / 2.0 + total.jumps), T());
+  bound[image] = RoundUp((1.0 + rounding) * (distance / 2.0), T());
 }
 
 // Cuts work space into arrays.
@@ -291,8 +308,8 @@ Status CertifyBy(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, in
                axis.lam, z, duals[a], a == 0 ? residual : nullptr, squares, jumps);
     if (status.error != cudaSuccess) return status;
     status = Launch("GapOfImages", GapOfImages<T>, Grid{images, kImageThreads, 0, stream},
-                    axis.first, axis.member, axis.members, a == 0, a + 1 == count, squares, jumps,
-                    so_far, gap, bound);
+                    axis.first, axis.member, axis.members, a == 0, a + 1 == count, Rounding(axes),
+                    squares, jumps, so_far, gap, bound);
   }
   return status;
 }

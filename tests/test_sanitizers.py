@@ -23,6 +23,7 @@ PROGRAMS = {
     "lanes": ("address,undefined", LANES),
     "images": ("address,undefined", ["tests/cpp/sanitize_images.cc"]),
     "images on threads": ("thread", ["tests/cpp/sanitize_images.cc"]),
+    "votes": ("address,undefined", ["tests/cpp/votes.cc"]),
     "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
 }
 
