@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.core import ShapedArray
 
@@ -149,11 +148,11 @@ def _solve_jvp(axes, primals, tangents):
     return solution, jax.tree.map(_no_tangent, solution)._replace(y=dy)
 
 
-def _no_tangent(value: Array) -> Array | np.ndarray:
+def _no_tangent(value: Array) -> Array:
     """The tangent or cotangent 0 of a value that has no derivative."""
     if jnp.issubdtype(value.dtype, jnp.floating):
         return jnp.zeros_like(value)
-    return np.zeros(value.shape, jax.dtypes.float0)
+    return jnp.zeros(value.shape, jax.dtypes.float0)
 
 
 def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
