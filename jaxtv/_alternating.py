@@ -114,7 +114,8 @@ def solve(
     y, gap, bound = search.best
     converged, exact = given | (bound <= goal.target), given | (bound <= goal.rounding)
     y = jnp.where(given, x, y * unit)  # bit for bit, whatever scaling rounds
-    gap, bound = (jnp.where(given, 0, a) for a in (gap * unit * unit, bound * unit))
+    gap = _rounded.product(_rounded.product(gap, unit), unit)
+    gap, bound = (jnp.where(given, 0, a) for a in (gap, bound * unit))
     y, gap, bound = (jnp.where(valid, a, jnp.nan) for a in (y, gap, bound))
     sweeps = search.sweeps
     results = y, gap, bound, sweeps.count, valid & converged, valid & exact
