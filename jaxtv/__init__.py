@@ -3,6 +3,7 @@
 
 from importlib.metadata import version as _version
 
+from jaxtv import forward
 from jaxtv._ffi import FFI_TARGETS, compiled_platforms
 from jaxtv._prox import ProxInfo
 from jaxtv._tv1d import LineInfo, lambda_max, prox_tv_1d
@@ -14,6 +15,7 @@ __all__ = [
     "LineInfo",
     "ProxInfo",
     "compiled_platforms",
+    "forward",
     "lambda_max",
     "prox_tv",
     "prox_tv_1d",

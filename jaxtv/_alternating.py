@@ -70,8 +70,8 @@ def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> A
     total = jnp.zeros((), x.dtype)
     for lam, axis in zip(lams, axes, strict=True):
         step = jnp.abs(jnp.diff(x, axis=axis))
-        cost = jnp.where(step == 0, 0, lam * step)  # an infinite weight on no step costs nothing
-        total = total + cost.sum(axes, keepdims=True)
+        # An infinite weight on no step costs nothing, and its derivatives are 0: no inf * 0.
+        total = total + (jnp.where(step == 0, 0, lam) * step).sum(axes, keepdims=True)
     return total
 
 
@@ -105,7 +105,7 @@ def solve(
     valid = is_valid(x, lams, axes)
     # Constant images, and those without any weight, are their own prox.
     given = (x == x.max(axes, keepdims=True)).all(axes, keepdims=True) | ~any_positive(lams, axes)
-    unit = _unit(x, axes)
+    unit = unit_of(x, axes)
     z, *scaled = (a / unit for a in (x, *lams, *init))
     weights, start = scaled[: len(axes)], _feasible(z, scaled, axes)
     goal = _Goal(tol * deviation(z, axes), _rounding(z, axes))
@@ -207,11 +207,14 @@ def is_exact(x: Array, bound: Array, axes: tuple[int, ...]) -> Array:
 
 def is_valid(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
     """Whether an image and its weights are such that it has a prox; TV axes of size 1."""
-    valid = jnp.isfinite(x).all(axes, keepdims=True)
-    for lam, axis in zip(lams, axes, strict=True):
-        if x.shape[axis] != 1:
-            valid &= (lam >= 0).all(axes, keepdims=True)
-    return valid
+    return jnp.isfinite(x).all(axes, keepdims=True) & are_weights(x, lams, axes)
+
+
+def are_weights(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
+    """Whether no weight of an image is negative or NaN; TV axes of size 1."""
+    edges = [lam for lam, axis in zip(lams, axes, strict=True) if x.shape[axis] != 1]
+    fit = ((lam >= 0).all(axes, keepdims=True) for lam in edges)
+    return functools.reduce(operator.and_, fit, jnp.array(True))
 
 
 def any_positive(lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
@@ -219,12 +222,15 @@ def any_positive(lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
     return functools.reduce(operator.or_, ((w > 0).any(axes, keepdims=True) for w in lams))
 
 
-def _unit(x: Array, axes: tuple[int, ...]) -> Array:
-    """The power of two by which to divide each image, so that no square over- or underflows."""
+def unit_of(x: Array, axes: tuple[int, ...]) -> Array:
+    """The power of two by which to divide each image, so that no square over- or underflows.
+
+    Its inverse is a normal number too: XLA may multiply by that.
+    """
     largest = jnp.abs(x).max(axes, keepdims=True)
     _, exponent = jnp.frexp(jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1))
     finfo = jnp.finfo(x.dtype)
-    return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, finfo.minexp, finfo.maxexp - 1))
+    return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, finfo.minexp, finfo.maxexp - 2))
 
 
 def _feasible(x: Array, operands: Sequence[Array], axes: tuple[int, ...]) -> list[Array]:

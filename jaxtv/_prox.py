@@ -21,6 +21,8 @@ from jaxtv import (
 )
 
 DERIV_TOL = 1e-6
+TOL = 1e-3
+MAX_SWEEPS = 1000
 Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
 
@@ -74,34 +76,42 @@ def checked(
     rules: Rules,
 ) -> Array | tuple[Array, ProxInfo]:
     """What `prox_tv` returns, with the derivatives that `rules` have."""
-    if num_sweeps is not None:
-        num_sweeps = _arguments.count(num_sweeps, "num_sweeps")
-        if init is not None:
+    x = _arguments.signal(x)
+    axes = _arguments.tv_axes(axes, x.ndim)
+    lam = _arguments.real_per_axis(lam, "lam", axes)
+    num_sweeps = _arguments.sweeps(num_sweeps)
+    if init is not None:
+        init = _arguments.real_per_axis(init, "init", axes)
+        if num_sweeps is not None:
             raise ValueError(
                 f"init is for num_sweeps=None, got num_sweeps={num_sweeps}: sweeps of a fixed "
                 "number start from x; leave out one of the two."
             )
-    _arguments.not_negative(tol, "tol")
-    _arguments.not_negative(max_sweeps, "max_sweeps")
-    static = {"axes": tuple(axes), "num_sweeps": num_sweeps, "rules": rules}
-    return _prox_tv(x, lam, tol, max_sweeps, init, return_info=return_info, **static)
+    limits = {}  # without the defaults, which are constants of the program: no transfer
+    if isinstance(tol := _arguments.tolerance(tol), Array) or tol != TOL:
+        limits["tol"] = tol
+    max_sweeps = _arguments.limit(max_sweeps, "max_sweeps")
+    if isinstance(max_sweeps, Array) or max_sweeps != MAX_SWEEPS:
+        limits["max_sweeps"] = max_sweeps
+    return_info = _arguments.flag(return_info, "return_info")
+    static = {"axes": axes, "num_sweeps": num_sweeps, "return_info": return_info, "rules": rules}
+    return _prox_tv(x, lam, init, **limits, **static)
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "rules"))
 def _prox_tv(
     x: ArrayLike,
     lam: Weights,
-    tol: ArrayLike,
-    max_sweeps: ArrayLike,
     init: Duals | None,
     *,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     axes: tuple[int, ...],
     num_sweeps: int | None,
     return_info: bool,
     rules: Rules,
 ) -> Array | tuple[Array, ProxInfo]:
-    x = _arguments.signal(x)
-    axes = _arguments.tv_axes(axes, x.ndim)
+    x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
     operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
@@ -123,7 +133,7 @@ def _prox_tv(
             lax.stop_gradient(tuple(duals[k] for k in order if duals)),
             jnp.asarray(tol, wide.dtype).reshape(per_image),
             jnp.full(per_image, DERIV_TOL, wide.dtype),
-            jnp.asarray(max_sweeps, jnp.int32).reshape(per_image),
+            _arguments.as_int32(max_sweeps).reshape(per_image),
             tuple(axes[k] for k in order),
         )
         y, *info, found = solution
@@ -144,11 +154,6 @@ def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tupl
         return ()
     if not isinstance(init, tuple):
         return tuple(_arguments.weights(init, x, axis, "init") for axis in axes)
-    if len(init) != len(axes):
-        raise ValueError(
-            f"init must have one entry for each of {len(axes)} axes, got a tuple of {len(init)}: "
-            "pass info.dual of a call with the same axes."
-        )
     pairs = zip(init, axes, strict=True)
     return tuple(_arguments.weights(p, x, a, f"init[{k}]") for k, (p, a) in enumerate(pairs))
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _arguments, _lines, _sharding
+from jaxtv import _alternating, _arguments, _lines, _sharding
 
 METHODS = ("direct", "newton")
 
@@ -82,11 +82,12 @@ def prox_tv_1d(
       other line changes.
 
     Raises:
-      TypeError: if ``x`` is not of a floating type.
+      TypeError: if an argument has a wrong type: lists are not arrays, integers not floating.
       ValueError: if ``axis`` is out of range, ``lam`` does not broadcast or ``method`` is unknown.
 
-    Differentiable in ``x`` and ``lam``, in reverse mode, by implicit differentiation. Where the
-    result is constant along a line, its derivative in ``lam`` is 0.
+    Differentiable in ``x`` and ``lam``, in reverse mode (:mod:`jaxtv.forward`: in both), by
+    implicit differentiation. Where the result is constant along a line, its derivative in ``lam``
+    is 0.
 
     Example:
       >>> import jax.numpy as jnp, jaxtv
@@ -98,24 +99,27 @@ def prox_tv_1d(
       Eq. (1), (6), (7) and (8). Condat, "A Direct Algorithm for 1-D Total Variation Denoising",
       IEEE Signal Processing Letters 2013.
     """
-    check_method(method)
-    y, info = checked(x, lam, axis, method, solve)
+    return checked(x, lam, axis, method, return_info, solve)
+
+
+def checked(
+    x: ArrayLike, lam: ArrayLike, axis: int, method: str, return_info: bool, rule: Callable
+) -> Array | tuple[Array, LineInfo]:
+    """What `prox_tv_1d` returns, with the derivative that `rule` has."""
+    x = _arguments.signal(x)
+    axis = _arguments.tv_axis(axis, x.ndim)
+    lam = _arguments.real(lam, "lam")
+    method = _arguments.choice(method, "method", METHODS)
+    return_info = _arguments.flag(return_info, "return_info")
+    y, info = _prox_tv_1d(x, lam, axis, method, rule)
     return (y, info) if return_info else y
 
 
-def check_method(method: str) -> None:
-    """Refuses an unknown method."""
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
-
-
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def checked(
+def _prox_tv_1d(
     x: ArrayLike, lam: ArrayLike, axis: int, method: str, rule: Callable
 ) -> tuple[Array, LineInfo]:
-    """The prox of checked and converted arguments, with the derivative that `rule` has."""
-    x = _arguments.signal(x)
-    axis = _arguments.tv_axis(axis, x.ndim)
+    x = jnp.asarray(x)
     lam = _arguments.weights(lam, x, axis)
     wide, lam = _sharding.placed((axis,), x.astype(lam.dtype), lam)
     y, iterations = rule(wide, lam, axis, method)
@@ -193,13 +197,15 @@ _prox.defvjp(_prox_fwd, _prox_bwd)
 
 
 def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array:
-    r"""The smallest weight for which the TV prox of a line is constant.
+    r"""The smallest weight for which the TV prox of a line is constant, rounded up.
 
     .. math::
       \lambda_{\max} = \max_k \Bigl| \sum_{i \le k} (x_i - \operatorname{mean}(x)) \Bigr|
 
     From there on :func:`jaxtv.prox_tv_1d` gives the mean of the line, and its derivative in ``lam``
-    is 0: a learned weight that gets there stays there.
+    is 0: a learned weight that gets there stays there. For this to hold in floating point at the
+    result itself, it is larger than the formula says, by ``n * eps / 2 * (lambda_max + max|x|)``
+    for a line of ``n`` samples and the ``eps`` of the result's type.
 
     Args:
       x: floating array of any shape.
@@ -207,23 +213,57 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
       keepdims: keep ``axis`` with size 1, so that the result can be a weight for ``x``.
 
     Returns:
-      Array of the dtype of ``x``, of its shape without ``axis``; inf or NaN where a sum
-      overflows.
+      Array of the shape of ``x`` without ``axis``: float64 for float64, else float32, since sums
+      over a line are out of the range of half types. 0 for a constant line, inf where the result
+      overflows, NaN for a line with a non-finite sample.
 
     Raises:
-      TypeError: if ``x`` is not of a floating type.
+      TypeError: if an argument has a wrong type, as in :func:`jaxtv.prox_tv_1d`.
       ValueError: if ``axis`` is out of range.
 
     Example:
       >>> import jax.numpy as jnp, jaxtv
-      >>> jaxtv.lambda_max(jnp.array([0.0, 0.0, 3.0]))
-      Array(2., dtype=float32)
+      >>> x = jnp.array([0.0, 0.0, 3.0])
+      >>> lam = jaxtv.lambda_max(x)
+      >>> print(f"{lam:.3f}")
+      2.000
+      >>> jaxtv.prox_tv_1d(x, lam)
+      Array([1., 1., 1.], dtype=float32)
     """
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
-    if x.shape[axis] == 0:
-        return x.sum(axis, keepdims=keepdims)
-    (x,) = _sharding.placed((axis,), x)
+    return _lambda_max(x, axis, _arguments.flag(keepdims, "keepdims"))
+
+
+# How far to round up. A solver sums up to n terms to a height of at most lambda_max, and rounds
+# each by at most eps / 2 of that: a weight larger by n * eps / 2 * lambda_max meets no jump but for
+# close calls. Say such a jump splits the line into lengths l and r, and the weight is larger by d.
+# Then the two levels differ by at least d / l + d / r >= 4 d / n, in the order against the jump.
+# That is no jump (core/run.h), if it is not lost in the rounding of the levels, about eps * max|x|
+# each: for that, d = n * eps / 2 * max|x| is enough.
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _lambda_max(x: ArrayLike, axis: int, keepdims: bool) -> Array:
+    (x,) = _sharding.placed((axis,), jnp.asarray(x))
     wide = x.astype(_arguments.compute_type(x))
-    dual = jnp.cumsum(wide - wide.mean(axis, keepdims=True), axis=axis)
-    return jnp.abs(dual).max(axis, keepdims=keepdims).astype(x.dtype)
+    n = x.shape[axis]
+    if n == 0:
+        return wide.sum(axis, keepdims=keepdims)
+    unit = lax.stop_gradient(_alternating.unit_of(wide, (axis,)))  # no sum overflows
+    wide = wide / unit
+    rest = wide - lax.slice_in_dim(wide, 0, 1, axis=axis)
+    for _ in range(2):  # once more on what the rounding of the mean left
+        rest = rest - rest.mean(axis, keepdims=True)
+    top = jnp.abs(_running_sum(rest, axis)).max(axis, keepdims=True)
+    eps = jnp.finfo(wide.dtype).eps
+    slack = n * eps / 2 * (top + jnp.abs(wide).max(axis, keepdims=True))
+    top = top + lax.stop_gradient(jnp.where(top > 0, slack, 0))
+    top = top * unit
+    return top if keepdims else top.squeeze(axis)
+
+
+def _running_sum(v: Array, axis: int) -> Array:
+    """The sums up to each sample, and once more of what their additions rounded off."""
+    sums = jnp.cumsum(v, axis=axis)
+    before = [(1, 0) if d == axis else (0, 0) for d in range(v.ndim)]
+    steps = jnp.diff(jnp.pad(sums, before), axis=axis)
+    return sums + jnp.cumsum(v - steps, axis=axis)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Total variation over several axes: its value and its prox, composed of line solves."""
 
+import functools
 from collections.abc import Sequence
 from typing import Literal, overload
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxtv import _alternating, _arguments, _images, _sharding, _sweeps, _tv1d
-from jaxtv._prox import Duals, ProxInfo, Rules, Weights, checked
+from jaxtv._prox import MAX_SWEEPS, TOL, Duals, ProxInfo, Rules, Weights, checked
 
 
 @overload
@@ -18,8 +21,8 @@ def prox_tv(
     *,
     axes: Sequence[int],
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: Literal[False] = False,
 ) -> Array: ...
@@ -32,8 +35,8 @@ def prox_tv(
     *,
     axes: Sequence[int],
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: Literal[True],
 ) -> tuple[Array, ProxInfo]: ...
@@ -45,8 +48,8 @@ def prox_tv(
     *,
     axes: Sequence[int],
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, ProxInfo]:
@@ -68,14 +71,16 @@ def prox_tv(
         pair of neighbours). Traced: a new value does not recompile.
       axes: the axes along which variation is measured.
       num_sweeps: ``None`` iterates to ``tol``. ``K`` makes exactly ``K`` sweeps of proximal Dykstra
-        (Alg. 1 of the paper), the last axis first.
+        (Alg. 1 of the paper), the last axis first; at most 10,000, since a call cannot be
+        interrupted.
       tol: for ``num_sweeps=None``, the relative error at which an image stops:
         ``||y - y*|| <= tol * ||x - mean(x)||``, certified by a duality gap. It also stops where the
         error is at the rounding of the type, so 0 asks for the exact solution. The compiled CPU
         kernel sums the gap in float64 from terms that are at least 0, so it certifies down to that
         rounding in float32 too.
       max_sweeps: for ``num_sweeps=None``, where an image stops at the latest; ``info.converged``
-        says whether it met ``tol``.
+        says whether it met ``tol``. A sweep takes about as long as :func:`prox_tv_1d` along every
+        axis, and a call cannot be interrupted before its last one.
       init: for ``num_sweeps=None``, where to start: ``info.dual`` of an earlier call, for an input
         or weights that have changed a little since, or 0 for a first call that is to return its
         dual. Duals beyond the weights are cut back to them, so any numbers are a valid start; they
@@ -88,12 +93,14 @@ def prox_tv(
       with a non-finite pixel or with a negative or NaN weight is all NaN; no other image changes.
 
     Raises:
-      TypeError: if ``x`` is not of a floating type.
+      TypeError: if an argument has a wrong type: lists are not arrays, integers no signals, lists
+        of weights no tuples.
       ValueError: if an axis is out of range or repeated, ``lam`` or ``init`` does not broadcast,
-        ``tol`` or a number of sweeps is negative, or ``init`` is given with ``num_sweeps``.
+        ``tol`` or a number of sweeps is out of range, or ``init`` is given with ``num_sweeps``.
 
-    Differentiable in ``x`` and ``lam``, in reverse mode: through the sweeps for ``num_sweeps=K``,
-    implicitly at the result for ``num_sweeps=None``. ``tol`` has no derivative.
+    Differentiable in ``x`` and ``lam``, in reverse mode (:mod:`jaxtv.forward`: in both): through
+    the sweeps for ``num_sweeps=K``, implicitly at the result for ``num_sweeps=None``. ``tol`` has
+    no derivative.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxtv
@@ -124,10 +131,10 @@ def prox_tv_2d(
     x: ArrayLike,
     lam: Weights,
     *,
-    axes: tuple[int, int] = (-2, -1),
+    axes: Sequence[int] = (-2, -1),
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: Literal[False] = False,
 ) -> Array: ...
@@ -138,10 +145,10 @@ def prox_tv_2d(
     x: ArrayLike,
     lam: Weights,
     *,
-    axes: tuple[int, int] = (-2, -1),
+    axes: Sequence[int] = (-2, -1),
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: Literal[True],
 ) -> tuple[Array, ProxInfo]: ...
@@ -151,10 +158,10 @@ def prox_tv_2d(
     x: ArrayLike,
     lam: Weights,
     *,
-    axes: tuple[int, int] = (-2, -1),
+    axes: Sequence[int] = (-2, -1),
     num_sweeps: int | None = None,
-    tol: float = 1e-3,
-    max_sweeps: int = 1000,
+    tol: ArrayLike = TOL,
+    max_sweeps: int | Array = MAX_SWEEPS,
     init: Duals | None = None,
     return_info: bool = False,
 ) -> Array | tuple[Array, ProxInfo]:
@@ -194,8 +201,7 @@ def prox_tv_2d(
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022,
       Eq. (2) and Alg. 1.
     """
-    check_two(axes)
-    return checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, REVERSE)
+    return checked(x, lam, two(axes), num_sweeps, tol, max_sweeps, init, return_info, REVERSE)
 
 
 def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) -> Array:
@@ -206,15 +212,18 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
     Args:
       x: floating array of any shape.
       axes: the axes along which variation is measured.
-      lam: weight, as in :func:`prox_tv`.
+      lam: weight, at least 0, as in :func:`prox_tv`. An infinite one costs nothing where neighbours
+        are equal, and its derivative there is 0.
 
     Returns:
-      Array of the dtype of ``x``, of its shape without ``axes``; inf or NaN where a sum
-      overflows.
+      Array of the shape of ``x`` without ``axes``: float64 for float64, else float32, since sums
+      over an image are out of the range of half types; inf or NaN where a sum overflows. NaN for an
+      image with a negative or NaN weight.
 
     Raises:
-      TypeError: if ``x`` is not of a floating type.
-      ValueError: if an axis is out of range or repeated, or ``lam`` does not broadcast.
+      TypeError: if an argument has a wrong type, as in :func:`prox_tv`.
+      ValueError: if an axis is out of range or repeated, ``lam`` does not broadcast, or a Python or
+        NumPy number in it is negative or NaN.
 
     Example:
       >>> import jax.numpy as jnp, jaxtv
@@ -222,16 +231,28 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
       Array(6., dtype=float32)
     """
     x = _arguments.signal(x)
-    axes = _arguments.tv_axes(tuple(axes), x.ndim)
+    axes = _arguments.tv_axes(axes, x.ndim)
+    lam = _arguments.real_per_axis(lam, "lam", axes)
+    _arguments.not_negative(lam, "lam")
+    unit = isinstance(lam, float) and lam == 1.0  # a constant of the program: no transfer
+    return _total_variation(x, axes=axes) if unit else _total_variation(x, lam, axes=axes)
+
+
+@functools.partial(jax.jit, static_argnames="axes")
+def _total_variation(x: ArrayLike, lam: Weights = 1.0, *, axes: tuple[int, ...]) -> Array:
+    x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    wide, *lams = _sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
-    return _alternating.total_variation(wide, lams, axes).squeeze(axes).astype(x.dtype)
+    x, *lams = _sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    total = _alternating.total_variation(x, lams, axes)
+    return (total * jnp.where(_alternating.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
 
 
-def check_two(axes: Sequence[int]) -> None:
-    """Refuses another number of axes than two."""
-    if len(axes) != 2:
-        raise ValueError(f"axes must name two axes, got {axes}: use prox_tv for another number.")
+def two(axes: Sequence[int]) -> tuple[int, ...]:
+    """`axes`, if they are two."""
+    found = _arguments.axes_tuple(axes)
+    if len(found) != 2:
+        raise ValueError(f"axes must name two axes, got {found}: use prox_tv for another number.")
+    return found
 
 
 REVERSE = Rules(_tv1d.solve, _sweeps.solve, _images.solve)

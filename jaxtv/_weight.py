@@ -2,18 +2,54 @@
 """How the layers hold lambda: a positive weight as the softplus of an unconstrained parameter."""
 
 import math
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.core import Tracer
+
+from jaxtv import _arguments
 
 MODES = ("smooth", "sharp")
 
 
-def raw_from_lam(lam: float) -> float:
-    """The parameter whose softplus is `lam`: log(exp(lam) - 1), without overflow."""
-    if not lam > 0:
-        raise ValueError(f"lam_init of a learned weight must be positive, got {lam}.")
+def check_options(mode: Any, lam_init: Any, learned: Any, param_dtype: Any) -> None:
+    """Refuses options of a layer that have no meaning."""
+    _arguments.choice(mode, "mode", MODES)
+    if not _arguments.flag(learned, "learned"):
+        _arguments.real(lam_init, "lam_init")
+        return
+    try:
+        dtype = str(jnp.dtype(param_dtype)) if param_dtype is not None else "None"
+    except TypeError:
+        dtype = _arguments.shown(param_dtype)
+    if dtype not in _arguments.FLOATS:
+        raise TypeError(
+            f"param_dtype must be one of {', '.join(_arguments.FLOATS)}, got {dtype}: the "
+            "parameter is any real number."
+        )
+    raw_from_lam(lam_init)
+
+
+def raw_from_lam(lam_init: Any) -> float:
+    """The parameter whose softplus is `lam_init`: log(exp(lam) - 1), without overflow."""
+    expected = "one positive, finite number for a learned weight, not traced"
+    given: Any = _arguments.real(lam_init, "lam_init", expected)
+    if np.ndim(given) or isinstance(given, Tracer) or not 0 < float(given) < math.inf:
+        raise ValueError(
+            f"lam_init must be {expected}, got {_arguments.shown(given)}: set the parameter "
+            "lam_raw, whose softplus is the weight, for one in each channel."
+        )
+    lam = float(given)
     return lam + math.log(-math.expm1(-lam))
+
+
+def fixed(lam_init: Any, x: Array, axes: tuple[int, ...]) -> Any:
+    """The weight of a layer that is not learned, if it fits `x`."""
+    _arguments.check_shapes(lam_init, x, axes, "lam_init")
+    return lam_init
 
 
 def lam_from_raw(raw: Array) -> Array:
@@ -21,13 +57,6 @@ def lam_from_raw(raw: Array) -> Array:
     return jax.nn.softplus(raw)
 
 
-def check_mode(mode: str) -> None:
-    """Refuses an unknown mode."""
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {MODES}, got {mode!r}.")
-
-
 def apply_mode(mode: str, x: Array, prox: Array) -> Array:
     """The layer's output: the prox (Eq. 3), or the input plus what the prox takes away (Eq. 4)."""
-    check_mode(mode)
-    return prox if mode == "smooth" else 2 * x - prox
+    return prox if mode == "smooth" else x + (x - prox)  # 2 * x may overflow

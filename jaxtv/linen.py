@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""Total variation layers for Flax Linen. Inputs are channels last, ``[..., H, W, C]``."""
+"""Total variation layers for Flax Linen. Inputs are channels last, ``[..., H, W, C]``.
 
-from collections.abc import Callable
+**Weight decay** pulls parameters to 0, and ``lam_raw = 0`` is a weight of ``log 2 = 0.69``, for
+most feature maps a heavy smoothing. So exempt it, as biases are:
+
+>>> import jax, optax
+>>> def decayed(params):
+...     return jax.tree_util.tree_map_with_path(
+...         lambda path, _: "lam_raw" not in jax.tree_util.keystr(path), params
+...     )
+>>> optimizer = optax.adamw(1e-3, weight_decay=0.1, mask=decayed)
+"""
+
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _weight
+from jaxtv import _arguments, _weight
 from jaxtv._tv1d import prox_tv_1d
-from jaxtv._tvnd import prox_tv_2d
+from jaxtv._tvnd import prox_tv_2d, two
 
 try:
     from flax import linen as nn
@@ -29,14 +39,14 @@ class _TV(nn.Module):
     learned: bool = True
     param_dtype: Any = jnp.float32
 
-    def _filter(self, x: ArrayLike, lam: ArrayLike | None, prox: Callable) -> Array:
-        x = jnp.asarray(x)
-        return _weight.apply_mode(self.mode, x, prox(x, self._lam(x) if lam is None else lam))
+    def _input(self, x: ArrayLike) -> Array:
+        _weight.check_options(self.mode, self.lam_init, self.learned, self.param_dtype)
+        return jnp.asarray(_arguments.signal(x))
 
-    def _lam(self, x: Array) -> Array | float:
-        shape = x.shape[-1:] if self.per_channel else ()
+    def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
+        shape = x.shape[-1:] if _arguments.flag(self.per_channel, "per_channel") else ()
         if not self.learned:
-            return self.lam_init
+            return _weight.fixed(self.lam_init, x, axes)
         init = nn.initializers.constant(_weight.raw_from_lam(self.lam_init))
         return _weight.lam_from_raw(self.param("lam_raw", init, shape, self.param_dtype))
 
@@ -60,10 +70,11 @@ class TV1D(_TV):
 
     Attributes:
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
-      lam_init: initial weight, in the units of the input.
+      lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
+        be if the weight is not learned.
       per_channel: one weight for each channel of the last axis instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
-        ``lam_init``.
+        ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
       axis: ``-2`` smooths along each row (over W), ``-3`` along each column (over H).
 
@@ -84,7 +95,10 @@ class TV1D(_TV):
         Returns:
           Array of the shape and dtype of ``x``.
         """
-        return self._filter(x, lam, lambda x, lam: prox_tv_1d(x, lam, axis=self.axis))
+        x = self._input(x)
+        axis = _arguments.tv_axis(self.axis, x.ndim)
+        weight = self._lam(x, (axis,)) if lam is None else lam
+        return _weight.apply_mode(self.mode, x, prox_tv_1d(x, weight, axis=axis))
 
 
 class TV2D(_TV):
@@ -106,10 +120,11 @@ class TV2D(_TV):
 
     Attributes:
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
-      lam_init: initial weight, in the units of the input.
+      lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
+        be if the weight is not learned.
       per_channel: one weight for each channel of the last axis instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
-        ``lam_init``.
+        ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
       axes: the image axes.
       num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
@@ -133,6 +148,8 @@ class TV2D(_TV):
         Returns:
           Array of the shape and dtype of ``x``.
         """
-        return self._filter(
-            x, lam, lambda x, lam: prox_tv_2d(x, lam, axes=self.axes, num_sweeps=self.num_sweeps)
-        )
+        x = self._input(x)
+        axes = _arguments.tv_axes(two(self.axes), x.ndim)
+        weight = self._lam(x, axes) if lam is None else lam
+        y = prox_tv_2d(x, weight, axes=axes, num_sweeps=self.num_sweeps)
+        return _weight.apply_mode(self.mode, x, y)

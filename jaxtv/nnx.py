@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Total variation layers for Flax NNX. Inputs are channels last, ``[..., H, W, C]``.
 
-The layers, parameters and results are those of :mod:`jaxtv.linen`.
+The layers, parameters and results are those of :mod:`jaxtv.linen`, and so is the mask that keeps
+weight decay from ``lam_raw``.
 """
 
 from typing import Any
@@ -10,9 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _weight
+from jaxtv import _arguments, _weight
 from jaxtv._tv1d import prox_tv_1d
-from jaxtv._tvnd import prox_tv_2d
+from jaxtv._tvnd import prox_tv_2d, two
 
 try:
     from flax import nnx
@@ -36,9 +37,12 @@ class _TV(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> None:
         del rngs  # nothing is random; nnx.bridge passes it to every module
-        _weight.check_mode(mode)
+        _weight.check_options(mode, lam_init, learned, param_dtype)
+        if num_channels is not None:
+            num_channels = _arguments.count(num_channels, "num_channels")
         self.mode = mode
         self.lam_init = lam_init
+        self.num_channels = num_channels
         self.learned = learned
         if learned:
             raw = _weight.raw_from_lam(lam_init)
@@ -46,12 +50,19 @@ class _TV(nnx.Module):
             self.lam_raw = nnx.Param(jnp.full(shape, raw, param_dtype))
 
     @property
-    def lam(self) -> Array | float:
+    def lam(self) -> Any:
         """The layer's weight."""
         return _weight.lam_from_raw(self.lam_raw[...]) if self.learned else self.lam_init
 
-    def _filter(self, x: Array, prox: Any) -> Array:
-        return _weight.apply_mode(self.mode, x, prox)
+    def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
+        if not self.learned:
+            return _weight.fixed(self.lam_init, x, axes)
+        if self.num_channels not in (None, x.shape[-1]):
+            raise ValueError(
+                f"num_channels must be that of x, whose last axis has size {x.shape[-1]}, got "
+                f"{self.num_channels}."
+            )
+        return self.lam
 
 
 class TV1D(_TV):
@@ -60,10 +71,11 @@ class TV1D(_TV):
     Args:
       axis: ``-2`` smooths along each row (over W), ``-3`` along each column (over H).
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
-      lam_init: initial weight, in the units of the input.
+      lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
+        be if the weight is not learned.
       num_channels: one weight for each of so many channels instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
-        ``lam_init``.
+        ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
       rngs: not used.
 
@@ -80,9 +92,10 @@ class TV1D(_TV):
 
     def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
         """Filters ``x`` with the layer's own weight, or with ``lam``."""
-        x = jnp.asarray(x)
-        lam = self.lam if lam is None else lam
-        return self._filter(x, prox_tv_1d(x, lam, axis=self.axis))
+        x = jnp.asarray(_arguments.signal(x))
+        axis = _arguments.tv_axis(self.axis, x.ndim)
+        weight = self._lam(x, (axis,)) if lam is None else lam
+        return _weight.apply_mode(self.mode, x, prox_tv_1d(x, weight, axis=axis))
 
 
 class TV2D(_TV):
@@ -93,10 +106,11 @@ class TV2D(_TV):
       num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
         :func:`jaxtv.prox_tv_2d`.
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
-      lam_init: initial weight, in the units of the input.
+      lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
+        be if the weight is not learned.
       num_channels: one weight for each of so many channels instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
-        ``lam_init``.
+        ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
       rngs: not used.
 
@@ -111,11 +125,13 @@ class TV2D(_TV):
         self, *, axes: tuple[int, int] = (-3, -2), num_sweeps: int | None = 4, **shared: Any
     ) -> None:
         super().__init__(**shared)
-        self.axes = axes
+        self.axes = two(axes)
         self.num_sweeps = num_sweeps
 
     def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
         """Filters ``x`` with the layer's own weight, or with ``lam``."""
-        x = jnp.asarray(x)
-        lam = self.lam if lam is None else lam
-        return self._filter(x, prox_tv_2d(x, lam, axes=self.axes, num_sweeps=self.num_sweeps))
+        x = jnp.asarray(_arguments.signal(x))
+        axes = _arguments.tv_axes(self.axes, x.ndim)
+        weight = self._lam(x, axes) if lam is None else lam
+        y = prox_tv_2d(x, weight, axes=axes, num_sweeps=self.num_sweeps)
+        return _weight.apply_mode(self.mode, x, y)

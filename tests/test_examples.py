@@ -52,7 +52,7 @@ def test_readme_snippets():
 
 
 def test_docstrings():
-    for module in (jaxtv._tv1d, jaxtv._tvnd, jaxtv.linen):
+    for module in (jaxtv._tv1d, jaxtv._tvnd, jaxtv.forward, jaxtv.linen, jaxtv.nnx):
         with jax.enable_x64(False):
             results = doctest.testmod(module)
         assert results.attempted > 1 and results.failed == 0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import jaxtv
-from jaxtv import forward
+
+forward = jaxtv.forward  # there without an import of its own
 
 X = jnp.array(np.random.default_rng(0).normal(size=(4, 9)))
 LAMS = {
@@ -52,4 +53,5 @@ def test_images(num_sweeps, argument):
 def test_signatures_are_those_of_the_other_functions(name):
     mine, theirs = (inspect.signature(getattr(m, name)) for m in (forward, jaxtv))
     assert mine.parameters == theirs.parameters
+    assert getattr(forward, name).__kwdefaults__ == getattr(jaxtv, name).__kwdefaults__
     assert f":func:`jaxtv.{name}`" in getattr(forward, name).__doc__

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Do the Flax layers compute what they say, hold one parameter, and train?"""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -154,3 +156,44 @@ def test_a_layer_can_be_mapped_and_rematerialised(layer, prox):
     loss = lambda model: jax.grad(lambda p: jnp.sum(model.apply(p, x) ** 2))(params)  # noqa: E731
     plain, again = loss(model), loss(nn.remat(layer)(per_channel=True))
     np.testing.assert_allclose(again["params"]["lam_raw"], plain["params"]["lam_raw"], rtol=1e-5)
+
+
+@each_layer
+@pytest.mark.parametrize(
+    ("dtype", "top"), [("float16", 4e4), ("bfloat16", 2e38), ("float32", 2e38)]
+)
+def test_sharpening_large_values_does_not_overflow(layer, prox, dtype, top):
+    """Twice the input is out of range, the result is not."""
+    x = jnp.full((1, 4, 4, 1), top, dtype)
+    y = layer(mode="sharp", learned=False).apply({}, x)
+    np.testing.assert_array_equal(np.asarray(y, "float32"), np.asarray(x, "float32"))
+
+
+# As in the documentation of jaxtv.linen.
+def decayed(params):
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "lam_raw" not in jax.tree_util.keystr(path), params
+    )
+
+
+@each_layer
+def test_the_mask_in_the_documentation_keeps_the_weight_from_decay(layer, prox, usual_jax):
+    optax = pytest.importorskip("optax")
+    assert inspect.getsource(decayed).splitlines()[2].strip() in layers.__doc__
+    params = Denoiser(layer(lam_init=0.01)).init(KEY, maps())
+
+    def after(mask):
+        """Steps that do nothing but decay."""
+        optimizer = optax.adamw(1e-2, weight_decay=1.0, mask=mask)
+        trained, state = params, optimizer.init(params)
+        for _ in range(200):
+            updates, state = optimizer.update(jax.tree.map(jnp.zeros_like, params), state, trained)
+            trained = optax.apply_updates(trained, updates)
+        return trained["params"]
+
+    masked, plain = after(decayed), after(None)
+    assert masked["tv"]["lam_raw"] == params["params"]["tv"]["lam_raw"]
+    assert jax.nn.softplus(plain["tv"]["lam_raw"]) > 0.3  # on its way to log 2
+    kernel = params["params"]["Conv_0"]["kernel"]
+    for trained in (masked, plain):
+        assert jnp.abs(trained["Conv_0"]["kernel"]).max() < 0.2 * jnp.abs(kernel).max()

@@ -78,3 +78,25 @@ def test_a_step_of_a_network_under_jit():
     losses = [step(net, x) for _ in range(5)]
     assert losses == sorted(losses, reverse=True)
     assert net.tv.lam.shape == (4,) and not np.array_equal(net.tv.lam, before)
+
+
+def test_the_mask_in_the_documentation_keeps_the_weight_from_decay(usual_jax):
+    optax = pytest.importorskip("optax")
+
+    def decayed(params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: "lam_raw" not in jax.tree_util.keystr(path), params
+        )
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.mix = nnx.Linear(3, 4, rngs=rngs)
+            self.tv = nnx_layers.TV2D(lam_init=0.01)
+
+    net = Net(nnx.Rngs(0))
+    lam, kernel = net.tv.lam, net.mix.kernel[...]
+    decay = optax.adamw(1e-2, weight_decay=1.0, mask=decayed)
+    optimizer = nnx.Optimizer(net, decay, wrt=nnx.Param)
+    optimizer.update(net, jax.tree.map(jnp.zeros_like, nnx.state(net, nnx.Param)))
+    assert net.tv.lam == lam
+    assert jnp.abs(net.mix.kernel[...]).max() < jnp.abs(kernel).max()
