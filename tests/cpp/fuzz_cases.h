@@ -124,55 +124,45 @@ inline void FillShape(Random& random, std::vector<double>& x) {
   if (random.Chance(0.3)) std::reverse(x.begin(), x.end());
 }
 
+// Weights of one size, but for the last kinds: zero, tiny and huge ones side by side.
+constexpr int64_t kEvenWeights = 11, kAllWeights = 16;
+
+inline double RandomWeight(Random& random, int64_t kind, double size) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  switch (kind) {
+    case 0:
+      return 0;
+    case 1:
+      return infinity;
+    case 2:
+      return double(random.Below(4));  // with ties
+    case 3:
+    case 4:
+      return size * random.Uniform();
+    case 5:
+      return -size * std::log1p(-random.Uniform());
+    case 11:
+      return random.Chance(0.3) ? 0 : size;
+    case 12:
+      return random.Chance(0.5) ? infinity : 0.01 * size;
+    case 13:
+      return random.Chance(0.1) ? infinity : size * random.Uniform();
+    case 14:
+      return size * random.Decade(-9, 9);
+    case 15:
+      return random.Chance(0.5) ? 1e12 * size : 1e-6 * size;
+    default:
+      return size;
+  }
+}
+
 // The weights of the edges of one line, of size one; one weight if it has one.
 inline void FillWeights(Random& random, int64_t n, std::vector<double>& w) {
-  const double infinity = std::numeric_limits<double>::infinity();
-  const int64_t kind = random.Below(kMixedWeights ? 16 : 12);
-  const double size = random.Decade(-2, 1.5), lambda_max = std::sqrt(double(n)) * size;
-  const double huge = random.Octave(0, 60) * lambda_max;
-  for (double& value : w) {
-    switch (kind) {
-      case 0:
-        value = 0;
-        break;
-      case 1:
-        value = infinity;
-        break;
-      case 2:
-        value = huge;
-        break;
-      case 3:
-        value = lambda_max;
-        break;
-      case 4:
-        value = double(random.Below(4));
-        break;  // with ties
-      case 5:
-        value = random.Chance(0.3) ? 0 : size;
-        break;
-      case 6:
-        value = -size * std::log1p(-random.Uniform());
-        break;
-      case 7:
-        value = size * random.Uniform();
-        break;
-      case 12:
-        value = random.Chance(0.5) ? infinity : 0.01 * size;
-        break;
-      case 13:
-        value = random.Chance(0.1) ? infinity : size * random.Uniform();
-        break;
-      case 14:
-        value = size * random.Decade(-9, 9);
-        break;
-      case 15:
-        value = random.Chance(0.5) ? 1e12 * size : 1e-6 * size;
-        break;
-      default:
-        value = size;
-        break;
-    }
-  }
+  const int64_t kind = random.Below(kMixedWeights ? kAllWeights : kEvenWeights);
+  double size = random.Decade(-2, 1.5);
+  if (random.Chance(0.2)) size *= std::sqrt(double(n));
+  if (random.Chance(0.1)) size *= random.Octave(0, 60);
+  for (double& value : w) value = RandomWeight(random, kind, size);
 }
 
 inline int64_t RandomLength(Random& random) {
