@@ -71,7 +71,8 @@ class ImageCase:
         return tuple(range(1, self.x.ndim))
 
 
-def random_case(rng: np.random.Generator, count: int) -> ImageCase:
+def random_case(rng: np.random.Generator, count: int, spoiled: bool = True) -> ImageCase:
+    """A batch of `count` images; a few without a prox if `spoiled`."""
     size = SIZES[rng.integers(len(SIZES))]
     dtype = DTYPES[rng.choice(4, p=(0.5, 0.3, 0.1, 0.1))]
     half = np.dtype(dtype).itemsize == 2
@@ -85,7 +86,7 @@ def random_case(rng: np.random.Generator, count: int) -> ImageCase:
     wide = np.float64 if dtype is np.float64 else np.float32
     lams = [np.asarray(lam * scale, wide) for lam in _weights(rng, form, count, size)]
     case = ImageCase(x, lams, form in ("scalar", "image"), int(rng.integers(len(size) + 1)), form)
-    return _spoil(rng, case)
+    return _spoil(rng, case) if spoiled else case
 
 
 def _scale(rng: np.random.Generator, dtype: type) -> float:

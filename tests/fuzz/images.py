@@ -137,7 +137,7 @@ def _broken(tally: Tally, case: ImageCase, y, fields, options: dict, good):
         tol = np.longdouble(options.get("tol", 1e-3))
         eps = float(finfo(case.lams[0].dtype).eps)
         wide = 1 + 64 * eps  # what is compared with is rounded itself
-        floor = float(finfo(case.lams[0].dtype).smallest_subnormal)
+        floor = float(finfo(case.lams[0].dtype).tiny)
         # In float64 the bound itself is computed in that type.
         rounding = eps * size if x_type.itemsize == 8 else 0
         above = np.maximum(distance - slack - rounding, 0)
