@@ -7,6 +7,7 @@ python3 dev.py notebook      execute the CIFAR-10 notebook in its small mode
 python3 dev.py EXAMPLE       cifar10, denoising, edges, smoothing or wsol, with its options: --small
                              takes seconds, examples/EXAMPLE/README.md has the others
 python3 dev.py test          all checks: format, lint, types, tests
+python3 dev.py fuzz          random cases for two minutes; --minutes 120 for longer, --help for more
 python3 dev.py setup         only install
 """
 
@@ -103,12 +104,17 @@ def test() -> None:
     run(*pytest, *sys.argv[2:])
 
 
+def fuzz() -> None:
+    run("python", "-m", "fuzz", *sys.argv[2:], env={"PYTHONPATH": str(ROOT / "tests")})
+
+
 TASKS = {
     "setup": lambda: None,
     "quickstart": quickstart,
     "notebook": notebook,
     **dict.fromkeys(EXAMPLES, example),
     "test": test,
+    "fuzz": fuzz,
 }
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ISA_FLAGS = {
 
 def available() -> bool:
     """Whether there is a compiler, and a long double wider than double."""
-    return COMPILER is not None and X86 and os.name != "nt"
+    return COMPILER is not None and X86 and platform.system() == "Linux"
 
 
 def isas() -> list[str]:
