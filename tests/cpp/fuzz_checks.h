@@ -42,6 +42,10 @@ struct LineOf {
   int Jump(int64_t edge) const { return (y[edge + 1] > y[edge]) - (y[edge + 1] < y[edge]); }
 };
 
+// Numbers below the smallest normal one are multiples of the least: a few of those are conceded.
+template <typename T>
+constexpr Real kSmallest = 4 * Real(std::numeric_limits<T>::denorm_min());
+
 template <typename T>
 bool SameBits(const T& a, const T& b) {
   return std::memcmp(&a, &b, sizeof(T)) == 0;
@@ -94,9 +98,8 @@ template <typename T>
 Real Error(const LineOf<T>& line, Real extra, Real known) {
   const Size size = SizeOf(line);
   const Real eps = std::numeric_limits<T>::epsilon();
-  // Samples below the smallest normal number are multiples of the smallest number.
-  const Real unit = eps * (size.most + std::min(size.weight, size.lambda_max)) +
-                    Real(std::numeric_limits<T>::denorm_min()) + extra;
+  const Real unit =
+      eps * (size.most + std::min(size.weight, size.lambda_max)) + kSmallest<T> + extra;
   Real lo = known, hi = known;
   while (!IsProxWithin(line, hi * unit)) {
     lo = hi;
@@ -127,8 +130,8 @@ void ForRuns(const LineOf<T>& line, bool cut, const Run& run) {
 template <typename T>
 Real LevelError(const LineOf<T>& line, Real extra) {
   const Size size = SizeOf(line);
-  const Real unit = std::numeric_limits<T>::epsilon() * (4 * size.range + size.most) +
-                    Real(std::numeric_limits<T>::denorm_min()) + extra;
+  const Real unit =
+      std::numeric_limits<T>::epsilon() * (4 * size.range + size.most) + kSmallest<T> + extra;
   Real worst = 0;
   ForRuns(line, false, [&](int64_t first, int64_t last) {
     Real sum = 0;
@@ -162,7 +165,7 @@ Real PullBackError(const LineOf<T>& line, const PulledBack<T>& p) {
   }
   const Real unit =
       std::numeric_limits<T>::epsilon() * (2 * (hi - lo) + std::max(std::fabs(lo), std::fabs(hi))) +
-      Real(std::numeric_limits<T>::denorm_min());
+      kSmallest<T>;
   ForRuns(line, p.per_edge, [&](int64_t first, int64_t last) {
     Real sum = 0;
     for (int64_t k = first; k <= last; ++k) sum += p.v[k];

@@ -121,7 +121,7 @@ def _change_attribute(rng: np.random.Generator, call: Call) -> None:
         call.attributes[name] = not value
     elif name == "num_sweeps":
         # Products with the number of axes that overflow, some to a small number.
-        far = (0, -1, -(2**63), 2**61 + 1, 2**62, 2**62 + 1, 2**63 - 1, value + 4)
+        far = (0, -1, -(2**63), 2**61 + value, 2**62 + value, 2**63 - 1, value + 4)
         call.attributes[name] = int(rng.choice(far))
     else:
         call.attributes[name] = int(rng.choice(FAR))
