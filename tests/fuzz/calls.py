@@ -114,7 +114,9 @@ def _change_attribute(rng: np.random.Generator, call: Call) -> None:
     elif kind == 1:
         call.attributes["another"] = 1
     elif kind == 2:
-        call.attributes[name] = rng.choice(("text", 1.5)).item() if rng.random() < 0.5 else 1.5
+        call.attributes[name] = "text" if rng.random() < 0.5 else 1.5
+    elif isinstance(value, str | float):
+        return
     elif isinstance(value, list):
         call.attributes[name] = _other_list(rng, value)
     elif isinstance(value, bool):
