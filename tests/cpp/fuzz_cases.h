@@ -168,9 +168,9 @@ inline int64_t RandomLength(Random& random) {
   if (kind < 200) return random.Below(4);
   if (kind < 2600) return 2 + random.Below(30);
   if (kind < 3600) return 2 + random.Below(150);
-  if (kind < 3970) return 2 + random.Below(1500);
-  if (kind < 3998) return 2 + random.Below(8191);
-  return 8193 + random.Below(40000);
+  if (kind < 3940) return 2 + random.Below(1500);
+  if (kind < 3965) return 2 + random.Below(8191);
+  return 8193 + random.Below(random.Chance(0.7) ? 9000 : 60000);  // cut into chunks
 }
 
 inline Lines RandomLines(Random& random) {
