@@ -110,7 +110,7 @@ def scalar(value: Any, name: str, expected: str) -> None:
         )
 
 
-def tolerance(value: Any, name: str = "tol") -> ArrayLike:
+def tolerance(value: Any, name: str) -> ArrayLike:
     """`value`, if it is a real number, and at least 0 where that is known."""
     value = real(value, name, "a real number")
     scalar(value, name, "one number for all images")

@@ -70,6 +70,7 @@ def checked(
     axes: Sequence[int],
     num_sweeps: int | None,
     tol: ArrayLike,
+    deriv_tol: ArrayLike,
     max_sweeps: ArrayLike,
     init: Duals | None,
     return_info: bool,
@@ -88,8 +89,11 @@ def checked(
                 "number start from x; leave out one of the two."
             )
     limits = {}  # without the defaults, which are constants of the program: no transfer
-    if isinstance(tol := _arguments.tolerance(tol), Array) or tol != TOL:
+    if isinstance(tol := _arguments.tolerance(tol, "tol"), Array) or tol != TOL:
         limits["tol"] = tol
+    deriv_tol = _arguments.tolerance(deriv_tol, "deriv_tol")
+    if isinstance(deriv_tol, Array) or deriv_tol != DERIV_TOL:
+        limits["deriv_tol"] = deriv_tol
     max_sweeps = _arguments.limit(max_sweeps, "max_sweeps")
     if isinstance(max_sweeps, Array) or max_sweeps != MAX_SWEEPS:
         limits["max_sweeps"] = max_sweeps
@@ -105,6 +109,7 @@ def _prox_tv(
     init: Duals | None,
     *,
     tol: ArrayLike = TOL,
+    deriv_tol: ArrayLike = DERIV_TOL,
     max_sweeps: int | Array = MAX_SWEEPS,
     axes: tuple[int, ...],
     num_sweeps: int | None,
@@ -132,7 +137,7 @@ def _prox_tv(
             tuple(lams[k] for k in order),
             lax.stop_gradient(tuple(duals[k] for k in order if duals)),
             jnp.asarray(tol, wide.dtype).reshape(per_image),
-            jnp.full(per_image, DERIV_TOL, wide.dtype),
+            jnp.asarray(deriv_tol, wide.dtype).reshape(per_image),
             _arguments.as_int32(max_sweeps).reshape(per_image),
             tuple(axes[k] for k in order),
         )

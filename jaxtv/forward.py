@@ -50,6 +50,7 @@ def prox_tv(
     axes,
     num_sweeps=None,
     tol=_prox.TOL,
+    deriv_tol=_prox.DERIV_TOL,
     max_sweeps=_prox.MAX_SWEEPS,
     init=None,
     return_info=False,
@@ -63,7 +64,9 @@ def prox_tv(
       Array([[ 0.5,  0.5, -1. ],
              [ 0.5,  0.5, -1. ]], dtype=float32)
     """
-    return _prox.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
+    return _prox.checked(
+        x, lam, axes, num_sweeps, tol, deriv_tol, max_sweeps, init, return_info, _RULES
+    )
 
 
 @_signature_of(_tvnd.prox_tv_2d)
@@ -74,6 +77,7 @@ def prox_tv_2d(
     axes=(-2, -1),
     num_sweeps=None,
     tol=_prox.TOL,
+    deriv_tol=_prox.DERIV_TOL,
     max_sweeps=_prox.MAX_SWEEPS,
     init=None,
     return_info=False,
@@ -87,4 +91,6 @@ def prox_tv_2d(
       Array([ 0.5,  0.5, -0.5, -0.5], dtype=float32)
     """
     axes = _tvnd.two(axes)
-    return _prox.checked(x, lam, axes, num_sweeps, tol, max_sweeps, init, return_info, _RULES)
+    return _prox.checked(
+        x, lam, axes, num_sweeps, tol, deriv_tol, max_sweeps, init, return_info, _RULES
+    )

@@ -48,3 +48,22 @@ def test_the_value_of_a_differentiated_call_is_at_least_as_close():
     value, _, tight = jax.vjp(lambda x: jaxtv.prox_tv_2d(x, 0.1, return_info=True), x, has_aux=True)
     assert tight.error_bound < 1e-2 * info.error_bound
     assert np.linalg.norm(value - exact) <= np.linalg.norm(plain - exact)
+
+
+def test_converged_speaks_of_tol_also_where_deriv_tol_cannot_be_met():
+    x = jnp.array(IMAGES["disc and noise"], "float32")
+    prox = functools.partial(jaxtv.prox_tv_2d, lam=0.1, deriv_tol=0.0, max_sweeps=40)
+    _, _, info = jax.vjp(lambda x: prox(x, tol=1e-3, return_info=True), x, has_aux=True)
+    assert info.converged and not info.exact
+    _, _, info = jax.vjp(lambda x: prox(x, tol=1e-9, return_info=True), x, has_aux=True)
+    assert not info.converged
+
+
+def test_deriv_tol_is_a_limit_and_an_option():
+    x = jnp.array(IMAGES["smooth"])
+    bounds = []
+    for deriv_tol in (1e-2, 1e-5, 1e-9):
+        prox = functools.partial(jaxtv.prox_tv_2d, lam=0.1, deriv_tol=deriv_tol, return_info=True)
+        bounds.append(jax.vjp(prox, x, has_aux=True)[2].error_bound)
+        assert prox(x)[1].error_bound == jaxtv.prox_tv_2d(x, 0.1, return_info=True)[1].error_bound
+    assert bounds[0] > 10 * bounds[1] > 100 * bounds[2]
