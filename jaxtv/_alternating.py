@@ -108,7 +108,7 @@ def solve(
     unit = unit_of(x, axes)
     z, *scaled = (a / unit for a in (x, *lams, *init))
     weights, start = scaled[: len(axes)], _feasible(z, scaled, axes)
-    goal = _Goal(tol * deviation(z, axes), _rounding(z, axes))
+    goal = _Goal(tol * deviation(z, axes), rounding(z, axes))
     search = _solve_scaled(z, weights, start, goal, jnp.where(valid & ~given, max_sweeps, 0), axes)
 
     y, gap, bound = search.best
@@ -195,14 +195,14 @@ def _next_test(count: Array, missing: Array) -> Array:
     return jnp.maximum(count + 1, jnp.ceil(count.astype(factor.dtype) * factor).astype(count.dtype))
 
 
-def _rounding(x: Array, axes: tuple[int, ...]) -> Array:
+def rounding(x: Array, axes: tuple[int, ...]) -> Array:
     """The error of an image whose pixels are rounded."""
     return jnp.finfo(x.dtype).eps * norm(x, axes)
 
 
 def is_exact(x: Array, bound: Array, axes: tuple[int, ...]) -> Array:
     """Whether an error bound is at the rounding of the type."""
-    return bound <= _rounding(x, axes)
+    return bound <= rounding(x, axes)
 
 
 def is_valid(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
