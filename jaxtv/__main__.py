@@ -19,7 +19,7 @@ _COTANGENT, _X_BAR, _LAM_BAR = [1.0, 2.0, 5.0], [1.5, 1.5, 5.0], -3.5
 
 
 def _platform(device: Any) -> str:
-    return {"gpu": "cuda"}.get(device.platform, device.platform)
+    return "cuda" if device.platform == "gpu" else device.platform
 
 
 def _backend(platform: str) -> str:

@@ -160,9 +160,9 @@ def solve_both_modes(
 # In forward mode, for the same reasons: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
 @solve_both_modes.defjvp
 def _solve_jvp(axes, primals, tangents):
-    lams = primals[1]
+    x, lams, init, tol, deriv_tol, max_sweeps = primals
     dy, dlams, *_ = tangents
-    solution = _solve_closer(solve_both_modes, *primals, axes)
+    solution = _solve_closer(solve_both_modes, x, lams, init, tol, deriv_tol, max_sweeps, axes)
     y, lams = lax.stop_gradient((solution.y, lams))
     for dlam, axis in zip(dlams, axes, strict=True):
         dy = _lines.shifted(y, dy, dlam, axis=axis)

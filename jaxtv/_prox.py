@@ -146,11 +146,11 @@ def _prox_tv(
     rounded = _sharding.sharded_as(y.astype(x.dtype), x)
     if not return_info:
         return rounded
-    info = ProxInfo(*lax.stop_gradient(tuple(info[:5])))
+    info = ProxInfo(*lax.stop_gradient(tuple(info[:5])), dual=None)
     if x.dtype != wide.dtype:
         info = _info_of_rounded(*lax.stop_gradient((wide, y)), info, axes, tol, x.dtype)
-    info = ProxInfo(*(field.squeeze(axes) for field in info[:5]))
-    return rounded, info._replace(dual=lax.stop_gradient(duals) or None)
+    fields = (field.squeeze(axes) for field in info[:5])
+    return rounded, ProxInfo(*fields, dual=lax.stop_gradient(duals) or None)
 
 
 def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
