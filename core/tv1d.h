@@ -27,7 +27,8 @@
 // is then where the run may end. Likewise `high`.
 //
 // Cost: no memory; 1 to 2.5 steps per sample on ordinary data, but quadratic on smooth ramps with
-// large weights. So steps are budgeted, and a line over budget goes to tv1d_divide.h.
+// large weights. So steps are budgeted, and what is left of a line over budget goes to another
+// method: tv1d_divide.h, which needs no memory either, or a faster one that does.
 #pragma once
 
 #include <limits>
@@ -129,18 +130,17 @@ JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
   return n + 64 + kRepeats * start;
 }
 
-// Writes the runs of the line. False if the budget ran out.
+// Writes the runs of the line. Returns where the next one starts: n, unless the budget ran out.
 template <typename Samples, typename Weights, typename T>
-JAXTV_HD bool WalkRuns(const Samples& x, const Weights& w, int64_t n,
-                       RunWriter<T, Samples>& writer) {
-  int64_t steps = 0;
-  for (int64_t start = 0; steps - start <= RepeatBudget(n, start);) {
+JAXTV_HD int64_t WalkRuns(const Samples& x, const Weights& w, int64_t n,
+                          RunWriter<T, Samples>& writer) {
+  int64_t steps = 0, start = 0;
+  while (start < n && steps - start <= RepeatBudget(n, start)) {
     const RunEnd end = WalkRun(x, w, n, start, writer.left(), &steps);
     writer.Write(start, end.last, {end.jump, w(end.last)});
-    if (end.jump == 0) return true;
     start = end.last + 1;
   }
-  return false;
+  return start;
 }
 
 // Writes the prox of a line that needs no solving; false if it needs it.
@@ -172,20 +172,33 @@ JAXTV_HD void SolveInUnit(const LineSummary<T>& summary, Line<const T> x, Line<c
   for (int64_t k = 0; k < n; ++k) y[k] *= T(1) / unit;
 }
 
-// The prox of a line that needs solving.
-template <typename Samples, typename Weights, typename T>
-JAXTV_HD void SolveLine(const Samples& x, const Weights& w, int64_t n, Line<T> y) {
-  RunWriter<T, Samples> writer(x, y), again(x, y);
-  if (!WalkRuns(x, w, n, writer)) DivideRuns(x, w, int64_t(0), n, y, again);
+// Solves samples start..n-1 of a line whose runs before the writer has written.
+struct DivideRest {
+  template <typename Samples, typename Weights, typename T>
+  JAXTV_HD void operator()(const Samples& x, const Weights& w, int64_t start, int64_t n, Line<T> y,
+                           RunWriter<T, Samples>& writer) const {
+    DivideRuns(x, w, start, n, y, writer);
+  }
+};
+
+// The prox of a line that needs solving; `rest` solves what a walk over budget leaves.
+template <typename Samples, typename Weights, typename T, typename Rest = DivideRest>
+JAXTV_HD void SolveLine(const Samples& x, const Weights& w, int64_t n, Line<T> y,
+                        const Rest& rest = {}) {
+  RunWriter<T, Samples> writer(x, y);
+  const int64_t start = WalkRuns(x, w, n, writer);
+  if (start < n) rest(x, w, start, n, y, writer);
 }
 
 // The prox of one line. `lam` has stride 0 (one weight) or one weight for each of the n - 1 edges.
-template <typename T>
-JAXTV_HD void ProxLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y) {
+template <typename T, typename Rest = DivideRest>
+JAXTV_HD void ProxLine(Line<const T> x, Line<const T> lam, int64_t n, Line<T> y,
+                       const Rest& rest = {}) {
   if (n == 0) return;
   const LineSummary<T> summary = Summarize(x, lam, n);
   if (WriteTrivial(summary, x, n, y)) return;
-  SolveInUnit(summary, x, lam, n, y, [&](const auto& x, const auto& w) { SolveLine(x, w, n, y); });
+  SolveInUnit(summary, x, lam, n, y,
+              [&](const auto& x, const auto& w) { SolveLine(x, w, n, y, rest); });
 }
 
 }  // namespace jaxtv

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TV prox of a batch of lines in lock step: the walk of all lines, divide and conquer of those
-// over budget, the values of the runs.
+// The TV prox of a batch of lines in lock step: the walk of all lines, another method for the rest
+// of those over budget, the values of the runs.
 #pragma once
 
 #include <cstring>
@@ -8,7 +8,6 @@
 
 #include "cpu/run_lanes.h"
 #include "cpu/tile.h"
-#include "cpu/tv1d_divide_lanes.h"
 #include "cpu/tv1d_lanes.h"
 #include "cpu/tv1d_walk.h"
 
@@ -42,12 +41,7 @@ struct Scratch {
   Int<T>* queue;
   Int<T>* queue_shift;
   T* queue_weight;
-  Int<T>* over;  // the lines over budget
-  // To divide as many as there are lanes.
-  T* divide_tile;
-  T* divide_weights;
-  double* divide_levels;
-  DivideRow<T>* divide_rows;
+  Int<T>* over;  // where in the tiles walks over budget stand
   int64_t bytes = 0;
 
   Scratch(void* memory, int64_t count, int64_t length, bool per_edge) {
@@ -68,10 +62,6 @@ struct Scratch {
     take(queue_shift, lanes + row);
     take(queue_weight, lanes + row);
     take(over, lanes);
-    take(divide_tile, row * length);
-    take(divide_weights, per_edge ? row * length : row);
-    take(divide_levels, row * length);
-    take(divide_rows, length);
   }
 };
 
@@ -113,31 +103,20 @@ void Unroll(const T* tile, int64_t length, T* lines) {
   WriteTile(tile, kLanes<T>, 1, length, to);
 }
 
-// Marks the jumps of up to kLanes of the `over` lines by divide and conquer.
+// Marks the jumps of a line from a place in its tile on. Returns the line, or -1 if it is done.
 template <typename T, bool kEdges>
-void DivideLines(const Scratch<T>& scratch, const Int<T>* over, int64_t lines, int64_t n) {
+int64_t Finish(const LineBatch<T>& batch, const Scratch<T>& scratch, int64_t place) {
   constexpr int kRow = kLanes<T>;
-  const int lanes = int(lines < kRow ? lines : kRow);
-  const T *x[kRow], *w[kRow];
-  uint8_t* marks[kRow];
-  for (int l = 0; l < kRow; ++l) {
-    const int64_t line = over[l < lanes ? l : 0], tile = line / kRow, lane = line % kRow;
-    x[l] = scratch.lines + line * PitchOf<T>(n);
-    w[l] = kEdges ? scratch.edges + line * PitchOf<T>(n) : scratch.weight_tiles + line;
-    marks[l] = scratch.marks + tile * n * kRow + lane;
+  const int64_t n = batch.length, pitch = PitchOf<T>(n), tile = place / (n * kRow);
+  const int64_t line = tile * kRow + place % kRow, start = place / kRow % n;
+  const T* const x = scratch.lines + line * pitch;
+  const T* const w = kEdges ? scratch.edges + line * pitch : scratch.weight_tiles + line;
+  uint8_t* const marks = scratch.marks + tile * n * kRow + line % kRow;
+  Jump<T> left = {0, T(0)};
+  if (start > 0) {
+    left = {marks[(start - 1) * kRow] == kUpMark ? 1 : -1, w[kEdges ? start - 1 : 0]};
   }
-  ReadTile(x, kRow, 1, n, scratch.divide_tile);
-  ReadTile(w, kRow, 1, kEdges ? n : 1, scratch.divide_weights);
-  TileDivider<T, kEdges>(scratch.divide_tile, scratch.divide_weights, n, scratch.divide_levels,
-                         scratch.divide_rows)
-      .Run();
-  for (int64_t k = 0; k < n; ++k) {
-    const uint32_t up = Bits<T>(scratch.divide_rows[k].up);
-    const uint32_t down = Bits<T>(scratch.divide_rows[k].down);
-    for (int l = 0; l < lanes; ++l) {
-      marks[l][k * kRow] = up >> l & 1 ? kUpMark : down >> l & 1 ? kDownMark : kNoMark;
-    }
-  }
+  return batch.finish(x, w, kEdges, start, n, left, marks, kRow) ? -1 : line;
 }
 
 template <typename T, bool kEdges>
@@ -194,15 +173,15 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
                           nullptr,
                           scratch.log};
   int64_t over = 0;
-  const int64_t jumps = Walk<T, kEdges, false>(field).Run([&](int64_t place) {
-    scratch.over[over++] = Int<T>(place / kRow / n * kRow + place % kRow);
-  });
+  const int64_t jumps = Walk<T, kEdges, false>(field).Run(
+      [&](int64_t place) { scratch.over[over++] = Int<T>(place); });
   std::memset(scratch.marks, kNoMark, size_t(tiles * size));
   for (int64_t j = 0; j < jumps; ++j) {
     scratch.marks[scratch.log[j] >> 1] = scratch.log[j] & 1 ? kUpMark : kDownMark;
   }
-  for (int64_t first = 0; first < over; first += kRow) {
-    DivideLines<T, kEdges>(scratch, scratch.over + first, over - first, n);
+  for (int64_t i = 0; i < over; ++i) {
+    const int64_t failed = Finish<T, kEdges>(batch, scratch, scratch.over[i]);
+    if (failed >= 0) solved[failed] = false;
   }
 
   for (int64_t t = 0; t < tiles; ++t) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h and the run values of core/run.h in lock step, one line per vector lane.
 //
-// The parts: tv1d_batch.h for many lines, tv1d_walk.h, tv1d_divide_lanes.h, run_lanes.h, and
-// pull_back_lanes.h for the derivative.
+// The parts: tv1d_batch.h for many lines, tv1d_walk.h, run_lanes.h, and pull_back_lanes.h for the
+// derivative.
 #include "cpu/tv1d_lanes.h"
 
 #include "cpu/pull_back_lanes.h"

@@ -11,6 +11,12 @@
 
 namespace jaxtv {
 
+// Marks the jumps of samples start..n-1 of a line behind the jump `left`; one weight or,
+// `per_edge`, one for each edge; marks lie `stride` apart. False where there is no memory.
+template <typename T>
+using FinishLine = bool (*)(const T* x, const T* lam, bool per_edge, int64_t start, int64_t n,
+                            Jump<T> left, uint8_t* marks, int64_t stride);
+
 // Lines of one length, each with its own pointers, and one stride for all.
 template <typename T>
 struct LineBatch {
@@ -21,6 +27,7 @@ struct LineBatch {
   const T* const* x;
   const T* const* lam;
   T* const* y;
+  FinishLine<T> finish;  // what a walk over budget leaves
 };
 
 // At most as many lines as there are lanes, of one length of at least two, whose prox is y.
@@ -73,7 +80,7 @@ struct LaneKernels {
   int64_t (*batch)(int64_t length);
   int64_t (*scratch)(int64_t lines, int64_t length, bool edges);
   // The prox of lines of at least two samples. Lines that need no solving, or another unit for it,
-  // are left to the caller: where not `solved`, y is undefined.
+  // are left to the caller, and those that `finish` could not: where not `solved`, y is undefined.
   void (*prox)(const LineBatch<T>& batch, void* scratch, bool* solved);
   // The derivative pulled back, with scratch memory of three samples for each of the line's, in
   // each lane.

@@ -105,17 +105,18 @@ void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, cons
         buffers.lam()[l] = weights.At(lam, begin + l).data;
         buffers.y()[l] = lines.At(y, begin + l).data;
       }
-      lanes->prox(
-          {count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(), buffers.y()},
-          buffers.scratch(), buffers.solved());
+      lanes->prox({count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(),
+                   buffers.y(), MarkTautJumps<T>},
+                  buffers.scratch(), buffers.solved());
       for (int64_t l = 0; l < count; ++l) {
         if (buffers.solved()[l]) continue;
-        ProxLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l));
+        ProxLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l),
+                 TautRest{});
       }
     }
   }
   for (; begin < end; ++begin) {
-    ProxLine(lines.At(x, begin), weights.At(lam, begin), n, lines.At(y, begin));
+    ProxLine(lines.At(x, begin), weights.At(lam, begin), n, lines.At(y, begin), TautRest{});
   }
 }
 

@@ -143,6 +143,17 @@ Extent<T> ExtentOf(Pool& pool, const LaneKernels<T>* lanes, const T* x, int64_t 
   return all;
 }
 
+// Marks the jumps of a line from `start` on, where its marks are right before. False where there is
+// no memory.
+template <typename T>
+bool TautJumps(const MarkedLine<T>& line, int64_t start) {
+  std::fill(line.marks + start, line.marks + line.length, uint8_t(kNoMark));
+  const Jump<T> left = start > 0 ? line.JumpAt(start - 1) : Jump<T>{0, T(0)};
+  return TautString<T>().Run(line.x, line.w, start, line.length, left, [&](int64_t k, int sign) {
+    line.marks[k] = sign < 0 ? kDownMark : kUpMark;
+  });
+}
+
 // The prox of one line; samples and edge weights contiguous.
 template <typename Pool, typename T>
 void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<const T> lam, int64_t n,
@@ -153,7 +164,7 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const Memory marks(std::calloc(size_t(n), 1), std::free);
   if (!samples.finite || !weights.ordered || !(weights.lo >= T(0)) || !(weights.hi > T(0)) ||
       samples.lo == samples.hi || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
-    ProxLine({x, 1}, lam, n, {y, 1});
+    ProxLine<T>({x, 1}, lam, n, {y, 1}, TautRest{});
     return;
   }
   const T range = samples.hi - samples.lo;
@@ -163,7 +174,7 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
       x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
   const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);
   if (known < n && !TautJumps(line, known)) {
-    ProxLine({x, 1}, lam, n, {y, 1});
+    ProxLine<T>({x, 1}, lam, n, {y, 1});
     return;
   }
   if (lanes && run < kLongRun) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The taut string for the TV prox of one line: linear time on any data, but serial and with memory,
-// so it is for the long lines on which walks go over budget.
+// so it is for lines on which walks go over budget.
 //
 // With S_p = sum_{k<p} (x_k - c), the sums Y_p of the solution are the shortest path from Y_0 = S_0
 // to Y_n = S_n with |Y_p - S_p| <= w_{p-1} (P. L. Davies and A. Kovac, "Local Extremes, Runs,
@@ -15,9 +15,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
-#include "core/tv1d.h"
-#include "cpu/tv1d_stitch.h"
+#include "core/run.h"
+#include "core/tv1d_divide.h"
+#include "cpu/tv1d_lanes.h"
 
 namespace jaxtv {
 
@@ -95,41 +97,79 @@ class Chain {
   int64_t begin_ = 0, end_ = 0, capacity_ = 0;
 };
 
-// Marks the jumps of a line from `start` on, where its marks are right before. False where there is
-// no memory.
 template <typename T>
-bool TautJumps(const MarkedLine<T>& line, int64_t start) {
-  const int64_t n = line.length;
-  std::memset(line.marks + start, kNoMark, size_t(n - start));
-  const T center = line.x[start];
-  Height<T> sum;
-  Vertex<T> bend = {start, {start > 0 ? double(line.JumpAt(start - 1).pull()) : 0.0, 0.0}, 0.0};
-  Chain<T> lower, upper;
-  // The path bends at the first vertex of a chain.
-  const auto follow = [&](Chain<T>& chain, Mark mark) {
-    bend = chain.front();
-    chain.PopFront();
-    line.marks[bend.place - 1] = mark;
-  };
-  for (int64_t place = start + 1; place <= n; ++place) {
-    sum.Add(double(line.x[place - 1]) - double(center));
-    const double w = double(line.w(place - 1));
-    Vertex<T> low = {place, sum, 0.0}, high = low;
-    low.height.Add(-w);
-    high.height.Add(w);
-    if (!lower.Push(bend, low, -1.0) || !upper.Push(bend, high, 1.0)) return false;
-    while (upper.single() && !lower.single() && lower.front().slope > upper.front().slope) {
-      follow(lower, kDownMark);
-      upper.Clear();
-      upper.Push(bend, high, 1.0);
+class TautString {
+ public:
+  // The jumps of samples start..n-1 of a line behind the jump `left`, from left to right: calls
+  // jump(k, sign) for one behind sample k. False where there is no memory.
+  template <typename Samples, typename Weights, typename Report>
+  bool Run(const Samples& x, const Weights& w, int64_t start, int64_t n, Jump<T> left,
+           const Report& jump) {
+    const T center = x[start];
+    Height<T> sum;
+    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0};
+    lower_.Clear();
+    upper_.Clear();
+    // The path bends at the first vertex of a chain.
+    const auto follow = [&](Chain<T>& chain, int sign) {
+      bend = chain.front();
+      chain.PopFront();
+      jump(bend.place - 1, sign);
+    };
+    for (int64_t place = start + 1; place <= n; ++place) {
+      sum.Add(double(x[place - 1]) - double(center));
+      const double bound = double(w(place - 1));
+      Vertex<T> low = {place, sum, 0.0}, high = low;
+      low.height.Add(-bound);
+      high.height.Add(bound);
+      if (!lower_.Push(bend, low, -1.0) || !upper_.Push(bend, high, 1.0)) return false;
+      while (upper_.single() && !lower_.single() && Crossed()) {
+        follow(lower_, -1);
+        upper_.Clear();
+        upper_.Push(bend, high, 1.0);
+      }
+      while (lower_.single() && !upper_.single() && Crossed()) {
+        follow(upper_, +1);
+        lower_.Clear();
+        lower_.Push(bend, low, -1.0);
+      }
     }
-    while (lower.single() && !upper.single() && lower.front().slope > upper.front().slope) {
-      follow(upper, kUpMark);
-      lower.Clear();
-      lower.Push(bend, low, -1.0);
+    return true;
+  }
+
+ private:
+  bool Crossed() const { return lower_.front().slope > upper_.front().slope; }
+
+  Chain<T> lower_, upper_;
+};
+
+// What is left of a line of a batch in lock step, see FinishLine.
+template <typename T>
+bool MarkTautJumps(const T* x, const T* lam, bool per_edge, int64_t start, int64_t n, Jump<T> left,
+                   uint8_t* marks, int64_t stride) {
+  const Line<const T> samples{x, 1}, weights{lam, per_edge};
+  const EdgeWeights<T> w(weights, per_edge, n, std::numeric_limits<T>::infinity());
+  return TautString<T>().Run(samples, w, start, n, left, [&](int64_t k, int sign) {
+    marks[k * stride] = sign < 0 ? kDownMark : kUpMark;
+  });
+}
+
+// Solves what is left of a line of which a walk went over budget, as DivideRest in core/tv1d.h.
+struct TautRest {
+  template <typename Samples, typename Weights, typename T>
+  void operator()(const Samples& x, const Weights& w, int64_t start, int64_t n, Line<T> y,
+                  RunWriter<T, Samples>& writer) const {
+    TautString<T> string;
+    const auto write = [&](int64_t last, int sign) {
+      writer.Write(start, last, {sign, w(last)});
+      start = last + 1;
+    };
+    if (string.Run(x, w, start, n, writer.left(), write)) {
+      write(n - 1, 0);
+    } else {
+      DivideRuns(x, w, start, n, y, writer);
     }
   }
-  return true;
-}
+};
 
 }  // namespace jaxtv

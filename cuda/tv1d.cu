@@ -31,7 +31,7 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
   bool done = false;
   SolveInUnit(summary, in, lam, n, row, [&](const auto& samples, const auto& w) {
     RunWriter writer(samples, row);
-    done = WalkRuns(samples, w, n, writer);
+    done = WalkRuns(samples, w, n, writer) == n;
   });
   if (done) return;
   SolveInUnit(summary, x, lam, n, y, [&](const auto& samples, const auto& w) {

@@ -70,11 +70,12 @@ int CheckBatch(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, boo
   }
   const std::unique_ptr<bool[]> solved(new bool[size_t(count)]);
   const jaxtv::Memory scratch = jaxtv::AllocateVectors(lanes.scratch(count, n, per_edge));
-  lanes.prox({count, n, 1, per_edge, x.data(), w.data(), y.data()}, scratch.get(), solved.get());
+  lanes.prox({count, n, 1, per_edge, x.data(), w.data(), y.data(), jaxtv::MarkTautJumps<T>},
+             scratch.get(), solved.get());
   int wrong = 0;
   for (int64_t l = 0; l < count; ++l) {
     std::vector<T> want(n);
-    jaxtv::ProxLine<T>({x[l], 1}, {w[l], per_edge}, n, {want.data(), 1});
+    jaxtv::ProxLine<T>({x[l], 1}, {w[l], per_edge}, n, {want.data(), 1}, jaxtv::TautRest{});
     wrong += solved[l] && !SameBits(ys[l], want);
     wrong += solved[l] && l % 8 == 7;
   }
