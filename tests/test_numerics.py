@@ -204,13 +204,13 @@ each_factor = pytest.mark.parametrize(
 )
 
 
-def assert_scales(solve, x, lam, dtype, exponent):
+def assert_scales(solve, x, lam, dtype, exponent, slack=0.0):
     """prox(c x, c lam) is c prox(x, lam), but for what is below the smallest normal number."""
     x, lam = np.asarray(x, dtype), np.asarray(lam, dtype)
     y = np.float64(solve(jnp.array(x), jnp.array(lam)))
     scaled = solve(jnp.array(np.ldexp(x, exponent)), jnp.array(np.ldexp(lam, exponent)))
     lost = np.ldexp(float(jnp.finfo(dtype).tiny), -exponent)
-    assert (np.abs(np.ldexp(np.float64(scaled), -exponent) - y) <= lost).all()
+    assert (np.abs(np.ldexp(np.float64(scaled), -exponent) - y) <= lost + slack).all()
 
 
 @each_factor
@@ -235,8 +235,11 @@ def test_no_scale_costs_digits_with_a_weight_for_each_edge(count, n, dtype, expo
 @pytest.mark.parametrize("lam", [0.2, np.inf])
 @pytest.mark.parametrize("num_sweeps", [None, 3])
 def test_no_scale_of_an_image_costs_digits(num_sweeps, lam, dtype, exponent):
+    """Nor sweeps to a tolerance, but that they may stop at another sweep."""
     solve = functools.partial(jaxtv.prox_tv_2d, num_sweeps=num_sweeps)
-    assert_scales(solve, signal("noise", (2, 17, 12)), lam, dtype, exponent)
+    x = signal("noise", (2, 17, 12))
+    slack = 0.0 if num_sweeps else 2e-3 * np.linalg.norm(x)
+    assert_scales(solve, x, lam, dtype, exponent, slack)
 
 
 @pytest.mark.parametrize("solver", LINE_SOLVERS)

@@ -4,6 +4,8 @@
 Held against a literal loop over runs (`oracle.pull_back`).
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,9 +51,9 @@ def test_lines_along_every_axis(kind, shape, repeat):
 
 @large
 @each_weight
-@pytest.mark.parametrize("repeat", [2, 700, 9000])
+@pytest.mark.parametrize("repeat", [2, 700, 6144, 9000])
 def test_long_lines_in_chunks(kind, repeat):
-    """Runs that cross no border of chunks, one, and several."""
+    """Runs that cross no border of chunks, one, and several; that cross one and end at the next."""
     y, lam, g = operands(kind, (3, 20_000), repeat)
     lam = lam if kind == "a line" else np.where(lam + np.arange(lam.shape[-1]) % 7 > 0, 1.0, 0.0)
     want = oracle.pull_back(y, lam, g)
@@ -59,6 +61,23 @@ def test_long_lines_in_chunks(kind, repeat):
         moved = (jnp.array(np.moveaxis(a, -1, axis)) for a in (y, lam, g))
         got = _lines.pull_back(*moved, axis=axis)
         assert_right([np.moveaxis(a, axis, -1) for a in got], want, 20_000)
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (16, 1500), (1, 30_000)])
+def test_means_and_sums_lose_nothing(shape):
+    """Where all terms but the first are small: alone, in lanes and in chunks."""
+    v = np.random.default_rng(0).normal(size=shape)
+    v[:, 0] += 1e6
+    y = np.zeros(shape)
+    mean = _lines.pull_back(jnp.array(y), jnp.ones((1, 1)), jnp.array(v), axis=1)[0][:, 0]
+    want = [math.fsum(line) / shape[1] for line in v]
+    np.testing.assert_allclose(mean, want, rtol=0, atol=2e-10)  # an ulp of 1e6
+    # Slopes that cancel: those of falls, with large ones at both ends.
+    v[:, -1] += 1e6
+    steps = -np.arange(shape[1], dtype=float) * np.ones(shape)
+    lam_bar = _lines.pull_back(jnp.array(steps), jnp.ones((1, 1)), jnp.array(v), axis=1)[1]
+    want = [[math.fsum(np.diff(line))] for line in v]
+    np.testing.assert_allclose(lam_bar, want, rtol=0, atol=2e-10)
 
 
 @each_weight

@@ -16,11 +16,12 @@ KERNELS = [
     "cpu/tv1d_lanes.cc",
     "cpu/pixels.cc",
 ]
-LANES = ["-DJAXTV_ISA=portable", "tests/cpp/lanes.cc", "cpu/tv1d_lanes.cc"]
+LANES = ["-DJAXTV_ISA=portable", "cpu/tv1d_lanes.cc"]
 PROGRAMS = {
     "lines": ("address,undefined", ["tests/cpp/sanitize.cc"]),
     "threads": ("thread", ["tests/cpp/sanitize.cc"]),
-    "lanes": ("address,undefined", LANES),
+    "lanes": ("address,undefined", ["tests/cpp/lanes.cc", *LANES]),
+    "values": ("address,undefined", ["tests/cpp/values.cc", *LANES]),
     "images": ("address,undefined", ["tests/cpp/sanitize_images.cc"]),
     "images on threads": ("thread", ["tests/cpp/sanitize_images.cc"]),
     "votes": ("address,undefined", ["tests/cpp/votes.cc"]),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Is `prox_tv_1d` the exact prox, for every kind of line, length, layout, dtype and weight?"""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,6 +97,16 @@ def test_large_weights_beside_small_ones(count, n, kind, largest, dtype):
     w = np.where(np.random.default_rng(4).random((count, n - 1)) < 0.9, largest, small)
     y = np.float64(jaxtv.prox_tv_1d(jnp.array(x, dtype), jnp.array(w, dtype)))
     assert (np.abs(y - oracle.prox_1d(x, w)) <= allowed_error(x, small, dtype)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (16, 1500), (1, 30_000)])
+def test_the_mean_of_a_long_line_loses_nothing(shape):
+    """Where the first sample is far from all others: alone, in lanes and in chunks."""
+    x = signal("noise", shape)
+    x[:, 0] += 1e6
+    y = jaxtv.prox_tv_1d(jnp.array(x), np.inf)
+    want = np.array([math.fsum(line) / shape[1] for line in x])
+    np.testing.assert_allclose(y[:, 0], want, rtol=0, atol=2e-10)  # an ulp of 1e6
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
