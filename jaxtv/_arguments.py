@@ -185,10 +185,10 @@ def tv_axes(axes: Any, ndim: int) -> tuple[int, ...]:
 
 
 def count(value: Any, name: str) -> int:
-    """`value`, if it is an integer of at least 1."""
+    """`value`, if it is an integer of at least 1 that an int32 can hold."""
     number = _integer(value, name)
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {shown(number)}.")
+    if not 1 <= number <= _INT32_MAX:
+        raise ValueError(f"{name} must be at least 1 and below 2**31, got {shown(number)}.")
     return number
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How the layers hold lambda: a positive weight as the softplus of an unconstrained parameter."""
 
+import contextlib
 import math
 from typing import Any
 
@@ -21,10 +22,10 @@ def check_options(mode: Any, lam_init: Any, learned: Any, param_dtype: Any) -> N
     if not _arguments.flag(learned, "learned"):
         _arguments.real(lam_init, "lam_init")
         return
-    try:
-        dtype = str(jnp.dtype(param_dtype)) if param_dtype is not None else "None"
-    except TypeError:
-        dtype = _arguments.shown(param_dtype)
+    dtype = _arguments.shown(param_dtype)
+    if param_dtype is not None and not isinstance(param_dtype, Array | np.ndarray | np.generic):
+        with contextlib.suppress(TypeError, ValueError):
+            dtype = str(jnp.dtype(param_dtype))
     if dtype not in _arguments.FLOATS:
         raise TypeError(
             f"param_dtype must be one of {', '.join(_arguments.FLOATS)}, got {dtype}: the "

@@ -218,11 +218,15 @@ PARAM_DTYPE = {
     "complex": ("complex64", T, "complex64"),
     "float8": (jnp.float8_e4m3fn, T, "float8_e4m3fn"),
     "unknown": ("float33", T, "float33"),
+    "array": (np.ones(3, "float32"), T, "(3,)"),
+    "key": (jax.random.key(0), T, "key<fry>"),
+    "module": (np, T, "module"),
     "object": (Unlike(), T, "Unlike()"),
 }
 CHANNELS = {
     **{what: case for what, case in NOT_INTEGERS.items() if what != "None"},
     "none": (0, V, "0"),
+    "huge": (10**400, V, "1000000"),
     "those of another input": (4, V, "4"),
 }
 
@@ -233,6 +237,7 @@ IMAGES = {
     "axes": AXES,
     "num_sweeps": SWEEPS,
     "tol": TOLERANCE,
+    "deriv_tol": TOLERANCE,
     "max_sweeps": LIMIT,
     "init": START,
     "return_info": FLAG,
