@@ -58,4 +58,13 @@ bool KeepSynchronisation(int number);
 #define JAXTV_DYNAMIC_SHARED(type, name) \
   type* const name = static_cast<type*>(::jaxtv::emulator::DynamicShared())
 
+// Addresses in the shared window count from the block's dynamic memory.
+inline size_t __cvta_generic_to_shared(const void* place) {
+  return static_cast<const char*>(place) -
+         static_cast<const char*>(::jaxtv::emulator::DynamicShared());
+}
+inline void* __cvta_shared_to_generic(size_t address) {
+  return static_cast<char*>(::jaxtv::emulator::DynamicShared()) + address;
+}
+
 #endif  // JAXTV_TESTS_CUDA_EMULATOR_INCLUDE_CALLS_H_
