@@ -54,6 +54,15 @@ inline Regime ChooseRegime(const Lines& lines, size_t sample_bytes) {
   return fits ? Regime::kStagedLines : Regime::kThreadPerLine;
 }
 
+// Whether lanes with a line each solve it in step (tv1d_walk.h): lines of float with one weight, so
+// short that the samples and the runs of 32 fit on chip.
+constexpr int64_t kWalkLength = 128;
+
+inline bool WalkInStep(Regime regime, const Lines& lines, const WeightLayout& weights) {
+  const bool by_threads = regime == Regime::kThreadPerLine || regime == Regime::kStagedLines;
+  return by_threads && lines.length <= kWalkLength && weights.edge_stride == 0;
+}
+
 constexpr int kSmallBlock = 128;
 constexpr int kLargeBlock = 512;  // as many threads a multiprocessor have registers enough
 constexpr int64_t kSmallBlockLength = 512;

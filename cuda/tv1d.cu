@@ -63,7 +63,13 @@ __global__ void __launch_bounds__(kWarp)
 template <typename T>
 Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
                 const T* lam, T* y, void* scratch) {
-  switch (ChooseRegime(lines, sizeof(T))) {
+  const Regime regime = ChooseRegime(lines, sizeof(T));
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (WalkInStep(regime, lines, weights)) {
+      return ProxTv1dInStep(stream, lines, weights, x, lam, y);
+    }
+  }
+  switch (regime) {
     case Regime::kThreadPerLine:
       return Launch("ProxLines", ProxLines<T>, LineGrid(lines, stream), lines, weights, x, lam, y);
     case Regime::kStagedLines:

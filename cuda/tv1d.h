@@ -14,7 +14,11 @@ template <typename T>
 Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
                 const T* lam, T* y, void* scratch);
 
-// The same where ChooseRegime has chosen a block for each line.
+// The same where WalkInStep.
+Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                      const float* x, const float* lam, float* y);
+
+// And where ChooseRegime has chosen a block for each line.
 template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
                         const T* x, const T* lam, T* y, void* scratch);

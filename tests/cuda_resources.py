@@ -45,13 +45,14 @@ def compile_for(arch: int) -> dict[str, tuple[int, int, int]]:
         for entry in _ENTRY.finditer(done.stderr):
             shared = re.search(r"(\d+) bytes smem", entry["rest"])
             numbers = entry["registers"], entry["stack"], shared[1] if shared else 0
-            found[_readable(entry["name"])] = tuple(map(int, numbers))
+            found[readable(entry["name"])] = tuple(map(int, numbers))
     return found
 
 
-def _readable(symbol: str) -> str:
+def readable(symbol: str) -> str:
     name = subprocess.run(["c++filt", symbol], capture_output=True, text=True, check=True).stdout
-    return name.replace("(anonymous namespace)::", "").split("jaxtv::cuda::", 1)[1].split("(")[0]
+    name = name.replace("(anonymous namespace)::", "").split("jaxtv::cuda::", 1)[1].split("(")[0]
+    return name.replace("jaxtv::cuda::", "")
 
 
 def table(resources: dict[int, dict[str, tuple[int, int, int]]]) -> str:

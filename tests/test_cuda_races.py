@@ -26,7 +26,9 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
                 check.library.set_poison(poison)
                 y = check.prox(x, lam, axis)
                 found = [y, check.run_mean(y, v, axis), *check.pull_back(y, lam, v, axis)]
-                found += check.pull_back(y, lam.max(axis, keepdims=True), v, axis)
+                one_weight = lam.max(axis, keepdims=True)
+                found.append(check.prox(x, one_weight, axis))
+                found += check.pull_back(y, one_weight, v, axis)
                 answers.add(tuple(map(bits, found)))
         assert len(answers) == 1
     check.library.set_order("forward")
@@ -71,6 +73,7 @@ def test_every_synchronisation_is_needed():
 
     def run(shape, axis):
         x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
+        emulated.prox(x, lam[:, :1], axis).block_until_ready()
         y = emulated.prox(x, lam, axis)
         jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
         emulated.sweeps(v[None, :, :40]).block_until_ready()
@@ -98,7 +101,7 @@ def test_every_synchronisation_is_needed():
                 emulated.prox(x, lam, 1).block_until_ready()
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
-    of_lines = "ProxTile", "PullBackTile", "ProxBlock", "GridSummarize"
+    of_lines = "ProxTile", "ProxWalk", "PullBackTile", "ProxBlock", "GridSummarize"
     of_images = "ReadDuals", "GapOfLines", "GapOfImages"
     for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
