@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""What CUDA kernels of lines cost, in warp instructions, counted without a GPU.
+
+    python tests/cuda_costs.py > tests/cuda_costs.txt
+
+writes the table that test_cuda_costs.py holds the sources against. It needs nvcc, and nvdisasm of
+the CUDA toolkit or of the package nvidia-cuda-nvdisasm. There are two parts:
+
+- The instructions in the innermost loops of each kernel with a thread for each line, summed over the
+  loops that come from the same source file, as nvcc compiles them for sm_90.
+- The instructions that a warp issues for one sample of each of its 32 lines, on fixed data: for
+  each loop, its instructions times its passes. How often a warp walks is the largest number of
+  steps among its lanes, counted by running the walk on the CPU; all else goes once over the line.
+  What a warp does once is left out: weights, addresses and a division for every 32 samples.
+"""
+
+import ctypes
+import functools
+import pathlib
+import re
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from cuda_resources import FLAGS, ROOT, readable
+
+ARCH = 90
+SOURCES = [f"cuda/{stem}.cu" for stem in ("tv1d", "tv1d_walk", "pull_back", "sweeps")]
+
+
+class Loop(NamedTuple):
+    """An innermost loop: the source file of most of its instructions, and their names."""
+
+    source: str
+    instructions: tuple[str, ...]
+
+    def count(self, pattern: str) -> int:
+        """How many of them are such instructions."""
+        return sum(re.fullmatch(pattern, name) is not None for name in self.instructions)
+
+
+class Pass(NamedTuple):
+    """A loop of a kernel that goes once over the lines of a warp, and how it is recognised."""
+
+    source: str
+    instruction: str  # a pattern
+    samples: float  # of each line, for every such instruction
+
+
+STEP = Pass("tv1d_walk.h", "FMNMX", 1)
+PASSES = {
+    "ProxWalk<StagedRows>": {
+        "load": Pass("short_lines.h", r"LDG\.E\.128.*", 4),
+        "clear": Pass("short_lines.h", r"STS\.128", 4),
+        "fill": Pass("tv1d_walk.cu", r"LDS", 0.5),
+        "store": Pass("short_lines.h", r"STG\.E\.128", 4),
+    },
+    "ProxWalk<StagedColumns>": {
+        "load": Pass("short_lines.h", r"LDG\.E(\.CONSTANT)?", 1),
+        "clear": Pass("short_lines.h", r"STS\.128", 4),
+        "fill": Pass("tv1d_walk.cu", r"LDS", 0.5),
+    },
+}
+
+
+def find_nvdisasm() -> str | None:
+    """The disassembler, of the toolkit or of a Python package."""
+    packages = pathlib.Path(sysconfig.get_paths()["purelib"])
+    found = [shutil.which("nvdisasm"), *map(str, packages.glob("nvidia/cu*/bin/nvdisasm"))]
+    return next(filter(None, found), None)
+
+
+@functools.cache
+def loops() -> dict[str, list[Loop]]:
+    """The innermost loops of each kernel, in the order of the code."""
+    found = {}
+    for source in SOURCES:
+        with tempfile.TemporaryDirectory() as folder:
+            cubin = f"{folder}/kernels.cubin"
+            command = ["nvcc", *FLAGS, "-lineinfo", f"-I{ROOT}", f"-arch=sm_{ARCH}", "-cubin"]
+            subprocess.run([*command, str(ROOT / source), "-o", cubin], check=True)
+            listing = subprocess.run(
+                [find_nvdisasm(), "-c", "-g", cubin], capture_output=True, text=True, check=True
+            ).stdout
+        for section in re.split(r"^\.text\.", listing, flags=re.MULTILINE)[1:]:
+            symbol, _, code = section.partition(":")
+            found[readable(symbol)] = _innermost_loops(code)
+    return found
+
+
+_LINE = re.compile(
+    r'//## File "(?P<file>[^"]*)", line \d+(?P<outer> inlined)?'
+    r"|^(?P<label>\.L\w+):"
+    r"|^\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?(?P<name>[A-Z0-9_.]+)(?P<rest>[^\n]*)",
+    re.MULTILINE,
+)
+
+
+def _innermost_loops(code: str) -> list[Loop]:
+    """Stretches from a label to a branch back to it, without a smaller one inside."""
+    labels, names, files, ranges = {}, [], [], []
+    file = ""
+    for line in _LINE.finditer(code):
+        if line["file"]:
+            file = line["file"].rsplit("/", 1)[-1]
+        elif line["label"]:
+            labels[line["label"]] = len(names)
+        else:
+            names.append(line["name"])
+            files.append(file)
+            target = re.search(r"`\((\.L\w+)\)", line["rest"])
+            if line["name"].startswith("BRA") and target and target[1] in labels:
+                ranges.append((labels[target[1]], len(names)))
+    ranges = [(a, b) for a, b in ranges if b - a > 1]  # the end of a kernel jumps to itself
+    inner = [r for r in ranges if not any(r != s and r[0] <= s[0] and s[1] <= r[1] for s in ranges)]
+    return [Loop(Counter(files[a:b]).most_common(1)[0][0], tuple(names[a:b])) for a, b in inner]
+
+
+def _largest(kernel: str, wanted: Pass) -> Loop:
+    """The largest loop of a kernel that is meant; others are for what is left of an unrolled one."""
+    found = [loop for loop in loops()[kernel] if loop.source == wanted.source]
+    return max((f for f in found if f.count(wanted.instruction)), key=lambda f: len(f.instructions))
+
+
+@functools.cache
+def _walk_steps() -> ctypes.CDLL:
+    with tempfile.TemporaryDirectory() as folder:
+        library = f"{folder}/walk_steps.so"
+        source = str(ROOT / "tests/cpp/walk_steps.cc")
+        flags = ["-O2", "-ffp-contract=off", "-shared", "-fPIC", f"-I{ROOT}"]
+        subprocess.run(["g++", "-std=c++17", *flags, source, "-o", library], check=True)
+        return ctypes.CDLL(library)
+
+
+def steps_per_sample(x: np.ndarray, lam: float) -> float:
+    """Steps of a warp over 32 rows, by samples of a row: the mean over warps of the largest."""
+    x = np.ascontiguousarray(x, np.float32)
+    steps = np.empty(len(x), np.int32)
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (x, steps)]
+    sizes = ctypes.c_int64(len(x)), ctypes.c_int(x.shape[1])
+    _walk_steps().WalkSteps(pointers[0], *sizes, ctypes.c_float(lam), pointers[1])
+    return steps.reshape(-1, 32).max(1).mean() / x.shape[1]
+
+
+def _cases() -> dict[str, tuple[np.ndarray, float]]:
+    rng = np.random.default_rng(0)
+    noise, long = rng.normal(size=(8192, 32)), rng.normal(size=(2048, 128))
+    rectified = np.maximum(rng.normal(size=(8192, 32)).cumsum(1) / 3, 0)
+    return {
+        "8192 x 32, noise, lam 1": (noise, 1.0),
+        "8192 x 32, noise, lam 0.05": (noise, 0.05),
+        "8192 x 32, rectified walks, lam 0.05": (rectified, 0.05),
+        "2048 x 128, noise, lam 1": (long, 1.0),
+    }
+
+
+def per_sample() -> dict[str, dict[str, float]]:
+    """For each kernel and case, the warp instructions of each part."""
+    found = {}
+    for kernel, passes in PASSES.items():
+        parts = {}
+        for part, wanted in passes.items():
+            loop = _largest(kernel, wanted)
+            parts[part] = len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
+        step = len(_largest(kernel, STEP).instructions)
+        for case, data in _cases().items():
+            found[f"{kernel}, {case}"] = {"walk": steps_per_sample(*data) * step, **parts}
+    return found
+
+
+def table() -> str:
+    """Both parts as text."""
+    rows = [f"{'kernel':<36}{'loops from':<20}{'instructions':>12}"]
+    for kernel, found in sorted(loops().items()):
+        sums: Counter[str] = Counter()
+        for loop in found:
+            sums[loop.source] += len(loop.instructions)
+        rows += [f"{kernel:<36}{source:<20}{count:>12}" for source, count in sorted(sums.items())]
+    rows += ["", f"{'per sample':<68}{'all':>8}  parts"]
+    for name, parts in per_sample().items():
+        listed = ", ".join(f"{part} {count:.1f}" for part, count in parts.items())
+        rows.append(f"{name:<68}{sum(parts.values()):>8.1f}  {listed}")
+    return "\n".join(rows) + "\n"
+
+
+def read(text: str) -> tuple[dict[tuple[str, str], int], dict[str, float]]:
+    """From a table: instructions by kernel and source, and those per sample."""
+    first, second = text.split("\n\n")
+    columns = [re.split(r"\s{2,}", row) for row in first.splitlines()[1:]]
+    in_loops = {(kernel, source): int(count) for kernel, source, count in columns}
+    columns = [re.split(r"\s{2,}", row) for row in second.splitlines()[1:]]
+    return in_loops, {name: float(count) for name, count, _ in columns}
+
+
+if __name__ == "__main__":
+    print(table(), end="")
