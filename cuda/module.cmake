@@ -18,8 +18,8 @@ enable_language(CUDA)
 nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/module.cc cuda/tv1d.cc cuda/tv1d.cu cuda/tv1d_walk.cu
                     cuda/tv1d_block.cu cuda/tv1d_grid.cu cuda/tv1d_newton.cc cuda/tv1d_newton.cu
-                    cuda/pull_back.cc cuda/pull_back.cu cuda/pull_back_block.cu
-                    cuda/pull_back_grid.cu cuda/sweeps.cc cuda/sweeps.cu
+                    cuda/pull_back.cc cuda/pull_back.cu cuda/pull_back_walk.cu
+                    cuda/pull_back_block.cu cuda/pull_back_grid.cu cuda/sweeps.cc cuda/sweeps.cu
                     cuda/tvnd.cc cuda/tvnd_certificate.cu cuda/tvnd_components.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})

@@ -58,7 +58,11 @@ __global__ void __launch_bounds__(kWarp)
 template <typename T>
 Status PullBack(cudaStream_t stream, const PullBackOperands<T>& p) {
   const size_t sample_bytes = 2 * sizeof(T);
-  switch (ChooseRegime(p.lines, sample_bytes)) {
+  const Regime regime = ChooseRegime(p.lines, sample_bytes);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (WalkInStep(regime, p.lines, p.weights)) return PullBackInStep(stream, p);
+  }
+  switch (regime) {
     case Regime::kThreadPerLine:
       return Launch("PullBackLines", PullBackLines<T>, LineGrid(p.lines, stream), p);
     case Regime::kStagedLines:

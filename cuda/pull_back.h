@@ -34,7 +34,10 @@ struct PullBackOperands {
 template <typename T>
 Status PullBack(cudaStream_t stream, const PullBackOperands<T>& operands);
 
-// The same where ChooseRegime has chosen a block for each line.
+// The same where WalkInStep.
+Status PullBackInStep(cudaStream_t stream, const PullBackOperands<float>& operands);
+
+// And where ChooseRegime has chosen a block for each line.
 template <typename T>
 Status PullBackByBlocks(cudaStream_t stream, const PullBackOperands<T>& operands);
 

@@ -13,6 +13,9 @@
 namespace jaxtv::cuda {
 namespace {
 
+// Sums and differences of smaller samples cannot overflow in float.
+constexpr float kLargestInStep = 1.2676506e30f;  // 2^100
+
 // Lines one after the other, for inner < 32: lanes take samples that are neighbours in memory.
 struct StagedRows : Tile {
   static constexpr int kStep = 1;
@@ -117,13 +120,25 @@ struct StagedColumns {
   __device__ void Store(const float*, float*) const {}
 };
 
-// NaN in all of an array of shared memory: nothing is written there yet.
-__device__ inline void Clear(float* cells, int count) {
-  constexpr float kUnset = std::numeric_limits<float>::quiet_NaN();
-  float4* const vectors = reinterpret_cast<float4*>(cells);
+// Of a slot in which there is no number yet.
+constexpr float kUnset = std::numeric_limits<float>::quiet_NaN();
+
+__device__ inline void Clear(float* slots, int count) {
+  float4* const vectors = reinterpret_cast<float4*>(slots);
   for (int v = threadIdx.x; v < count / 4; v += kWarp) {
     vectors[v] = float4{kUnset, kUnset, kUnset, kUnset};
   }
+}
+
+// inverses[d] = 1 / d for runs of up to n samples.
+__device__ inline void WriteInverses(float* inverses, int n) {
+  for (int d = threadIdx.x; d <= n; d += kWarp) inverses[d] = 1.0f / float(d);
+}
+
+// A warp for each tile, with its samples, as many slots and the inverses in shared memory.
+inline Grid WalkGrid(const Lines& lines, int per_tile, cudaStream_t stream) {
+  const int64_t floats = 2 * kWarp * RowStride(lines.length) + lines.length + 1;
+  return {CeilDiv(lines.count(), per_tile), kWarp, size_t(floats) * sizeof(float), stream};
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ __device__ bool FillRuns(const float* samples, const float* slots, int n, const 
 #pragma unroll 8
   for (int k = n - 1; k >= 0; --k) {
     const float sample = samples[k * Layout::kStep], slot = slots[k * Layout::kStep];
-    fit = fit && fabsf(sample) < kLargestWalked;
+    fit = fit && fabsf(sample) < kLargestInStep;
     bits |= __float_as_uint(sample);
     level = slot == slot ? slot : level;
     y[k] = level;
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kWarp)
   const int n = int(lines.length), cells = tile.Cells();
   float* const slots = samples + cells;
   float* const inverses = slots + cells;
-  for (int d = threadIdx.x; d <= n; d += kWarp) inverses[d] = 1.0f / float(d);
+  WriteInverses(inverses, n);
   tile.Load(x, samples);
   Clear(slots, cells);
   __syncthreads();
@@ -63,10 +63,8 @@ __global__ void __launch_bounds__(kWarp)
 template <typename Layout>
 Status LaunchWalk(cudaStream_t stream, const Lines& lines, int per_tile,
                   const WeightLayout& weights, const float* x, const float* lam, float* y) {
-  const int64_t cells = kWarp * RowStride(lines.length);
-  const size_t shared = size_t(2 * cells + lines.length + 1) * sizeof(float);
-  const Grid grid{CeilDiv(lines.count(), per_tile), kWarp, shared, stream};
-  return Launch("ProxWalk", ProxWalk<Layout>, grid, lines, per_tile, weights, x, lam, y);
+  return Launch("ProxWalk", ProxWalk<Layout>, WalkGrid(lines, per_tile, stream), lines, per_tile,
+                weights, x, lam, y);
 }
 
 }  // namespace

@@ -23,10 +23,8 @@
 
 namespace jaxtv::cuda {
 
-// What a walk takes is fit for float: deviations cannot overflow, and what underflows is below the
-// rounding of the weight.
-constexpr float kLargestWalked = 1.2676506e30f;  // 2^100
-constexpr float kLeastWeight = 7.8886091e-31f;   // 2^-100
+// From here on, what underflows is below the rounding of the weight.
+constexpr float kLeastWeight = 7.8886091e-31f;  // 2^-100
 
 // As many samples of a line of n may be looked at again. Ramps want up to n^2 / 2; at this many,
 // divide and conquer is no slower.

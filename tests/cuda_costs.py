@@ -6,8 +6,8 @@
 writes the table that test_cuda_costs.py holds the sources against. It needs nvcc, and nvdisasm of
 the CUDA toolkit or of the package nvidia-cuda-nvdisasm. There are two parts:
 
-- The instructions in the innermost loops of each kernel with a thread for each line, summed over the
-  loops that come from the same source file, as nvcc compiles them for sm_90.
+- The instructions in the innermost loops of each kernel with a thread for each line, summed over
+  the loops that come from the same source file, as nvcc compiles them for sm_90.
 - The instructions that a warp issues for one sample of each of its 32 lines, on fixed data: for
   each loop, its instructions times its passes. How often a warp walks is the largest number of
   steps among its lanes, counted by running the walk on the CPU; all else goes once over the line.
@@ -29,7 +29,9 @@ import numpy as np
 from cuda_resources import FLAGS, ROOT, readable
 
 ARCH = 90
-SOURCES = [f"cuda/{stem}.cu" for stem in ("tv1d", "tv1d_walk", "pull_back", "sweeps")]
+SOURCES = [
+    f"cuda/{stem}.cu" for stem in ("tv1d", "tv1d_walk", "pull_back", "pull_back_walk", "sweeps")
+]
 
 
 class Loop(NamedTuple):
@@ -49,21 +51,28 @@ class Pass(NamedTuple):
     source: str
     instruction: str  # a pattern
     samples: float  # of each line, for every such instruction
+    without: str = "NONE"
 
 
 STEP = Pass("tv1d_walk.h", "FMNMX", 1)
+VECTORS = {
+    "load": Pass("short_lines.h", r"LDG\.E\.128.*", 4),
+    "store": Pass("short_lines.h", r"STG\.E\.128", 4),
+}
+SCALARS = {"load": Pass("short_lines.h", r"LDG\.E(\.CONSTANT)?", 1)}
+OF_PROX = {
+    "clear": Pass("short_lines.h", r"STS\.128", 4),
+    "fill": Pass("tv1d_walk.cu", "LDS", 0.5),
+}
+OF_PULL_BACK = {
+    "sums": Pass("pull_back_walk.cu", "FMUL", 1),
+    "means": Pass("pull_back_walk.cu", "LDS", 0.5, without="FMUL"),
+}
 PASSES = {
-    "ProxWalk<StagedRows>": {
-        "load": Pass("short_lines.h", r"LDG\.E\.128.*", 4),
-        "clear": Pass("short_lines.h", r"STS\.128", 4),
-        "fill": Pass("tv1d_walk.cu", r"LDS", 0.5),
-        "store": Pass("short_lines.h", r"STG\.E\.128", 4),
-    },
-    "ProxWalk<StagedColumns>": {
-        "load": Pass("short_lines.h", r"LDG\.E(\.CONSTANT)?", 1),
-        "clear": Pass("short_lines.h", r"STS\.128", 4),
-        "fill": Pass("tv1d_walk.cu", r"LDS", 0.5),
-    },
+    "ProxWalk<StagedRows>": VECTORS | OF_PROX,
+    "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
+    "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
+    "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
 
 
@@ -121,9 +130,14 @@ def _innermost_loops(code: str) -> list[Loop]:
 
 
 def _largest(kernel: str, wanted: Pass) -> Loop:
-    """The largest loop of a kernel that is meant; others are for what is left of an unrolled one."""
-    found = [loop for loop in loops()[kernel] if loop.source == wanted.source]
-    return max((f for f in found if f.count(wanted.instruction)), key=lambda f: len(f.instructions))
+    """The largest such loop of a kernel; the smaller ones are for the rest of an unrolled one."""
+    found = [
+        loop
+        for loop in loops()[kernel]
+        if loop.source == wanted.source and loop.count(wanted.instruction)
+        if not loop.count(wanted.without)
+    ]
+    return max(found, key=lambda loop: len(loop.instructions))
 
 
 @functools.cache
@@ -166,6 +180,9 @@ def per_sample() -> dict[str, dict[str, float]]:
         for part, wanted in passes.items():
             loop = _largest(kernel, wanted)
             parts[part] = len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
+        if not kernel.startswith("ProxWalk"):
+            found[f"{kernel}, any line"] = parts
+            continue
         step = len(_largest(kernel, STEP).instructions)
         for case, data in _cases().items():
             found[f"{kernel}, {case}"] = {"walk": steps_per_sample(*data) * step, **parts}

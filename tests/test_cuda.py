@@ -15,6 +15,7 @@ from jaxtv import _lines
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
 
+DTYPES = ["float32", "float64"]
 GRID = [((1, 2600), 1), ((2600, 2), 0)]  # longer than any line that the emulator gives one block
 
 
@@ -97,15 +98,23 @@ def test_newton_gives_the_bits_and_the_steps_of_the_cpu(fast, halving, dtype):
                 assert [bits(a) for a in got] == [bits(a) for a in want]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("shape", "axis"), [*STAGED, *STRIDED])
-def test_a_thread_for_each_line_gives_the_bits_of_the_cpu(fast, shape, axis, dtype):
-    for weights in ("scalar", "per line", "per edge"):
-        x, lam, v = operands(shape, axis, "walk", dtype, weights)
-        y = _lines.prox(x, lam, axis=axis)
+# Not of short lines of float32 with one weight, which are summed in float32 (test_cuda_walk.py).
+SUMMED_IN_FLOAT64 = [
+    *(("float64", "scalar", *case) for case in [*STAGED, *STRIDED]),
+    *(("float64", "per line", *case) for case in [*STAGED, *STRIDED]),
+    *((dtype, "per edge", *case) for dtype in DTYPES for case in [*STAGED, *STRIDED]),
+    *(("float32", "per line", *case) for case in [((2050, 129), 1), ((129, 2050), 0)]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "weights", "shape", "axis"), SUMMED_IN_FLOAT64)
+def test_a_thread_for_each_line_gives_the_bits_of_the_cpu(fast, shape, axis, dtype, weights):
+    x, lam, v = operands(shape, axis, "walk", dtype, weights)
+    y = _lines.prox(x, lam, axis=axis)
+    if dtype == "float64" or shape[axis] > 128:
         assert bits(fast.run_mean(y, v, axis)) == bits(_lines.run_mean(y, v, axis=axis))
-        got, want = fast.pull_back(y, lam, v, axis), _lines.pull_back(y, lam, v, axis=axis)
-        assert [bits(a) for a in got] == [bits(a) for a in want]
+    got, want = fast.pull_back(y, lam, v, axis), _lines.pull_back(y, lam, v, axis=axis)
+    assert [bits(a) for a in got] == [bits(a) for a in want]
 
 
 @pytest.mark.parametrize("weights", ["scalar", "per line", "per edge"])
@@ -122,11 +131,12 @@ def test_cotangents_where_weights_are_zero_and_lines_are_bad(fast, weights):
         )
 
 
-def test_lines_over_budget_are_divided(fast):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lines_over_budget_are_divided(fast, dtype):
     """Ramps on which the walk would be quadratic, staged and in memory."""
     for shape, axis in [((40, 64), 1), ((64, 40), 0)]:
-        x, _, _ = operands(shape, axis, "ramp", "float32", "scalar")
-        lam = jnp.full((1, 1), 1.7, "float32")
+        x, _, _ = operands(shape, axis, "ramp", dtype, "scalar")
+        lam = jnp.full([s - 1 if d == axis else 1 for d, s in enumerate(shape)], 1.7, dtype)
         assert_close(fast.prox(x, lam, axis), _lines.prox(x, lam, axis=axis), x, lam)
 
 

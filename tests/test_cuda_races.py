@@ -73,9 +73,9 @@ def test_every_synchronisation_is_needed():
 
     def run(shape, axis):
         x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
-        emulated.prox(x, lam[:, :1], axis).block_until_ready()
-        y = emulated.prox(x, lam, axis)
-        jax.block_until_ready(emulated.pull_back(y, lam, v, axis))
+        for weights in (lam, lam[:, :1]):
+            y = emulated.prox(x, weights, axis)
+            jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
         emulated.sweeps(v[None, :, :40]).block_until_ready()
         # As an image of rows that are solved, and of columns that need not be.
         zeros, number = jnp.zeros_like(x), jax.ShapeDtypeStruct((1, 1), x.dtype)
@@ -101,7 +101,7 @@ def test_every_synchronisation_is_needed():
                 emulated.prox(x, lam, 1).block_until_ready()
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
-    of_lines = "ProxTile", "ProxWalk", "PullBackTile", "ProxBlock", "GridSummarize"
+    of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
     of_images = "ReadDuals", "GapOfLines", "GapOfImages"
     for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
