@@ -4,17 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include "core/line.h"
 #include "cuda/line_grids.h"
+#include "cuda/prox_in_step.h"
 #include "cuda/regime.h"
 
 namespace jaxtv::cuda {
 namespace {
-
-// Sums and differences of smaller samples cannot overflow in float.
-constexpr float kLargestInStep = 1.2676506e30f;  // 2^100
 
 // Lines one after the other, for inner < 32: lanes take samples that are neighbours in memory.
 struct StagedRows : Tile {
@@ -119,9 +116,6 @@ struct StagedColumns {
 
   __device__ void Store(const float*, float*) const {}
 };
-
-// Of a slot in which there is no number yet.
-constexpr float kUnset = std::numeric_limits<float>::quiet_NaN();
 
 __device__ inline void Clear(float* slots, int count) {
   float4* const vectors = reinterpret_cast<float4*>(slots);

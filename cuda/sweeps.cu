@@ -6,7 +6,9 @@
 #include "core/sweeps.h"
 #include "core/tv1d.h"
 #include "cuda/launch.h"
+#include "cuda/prox_in_step.h"
 #include "cuda/sweeps.h"
+#include "cuda/sweeps_tile.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -17,74 +19,6 @@ constexpr int kMaxTile = 8;  // images; so many floats fill a sector of memory
 constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory that a block may ask for
 constexpr int64_t kUnasked = 48 * 1024;      // and what it has anyway
 
-// The images of a block.
-struct Tile {
-  const SweepImages& images;
-  int count, area, stride;
-  int64_t sample, offset;  // where they are: the sample, and their first pixel in it
-
-  __device__ Tile(const SweepImages& all, int per_tile) : images(all) {
-    const int64_t tiles = (all.inner + per_tile - 1) / per_tile;
-    const int64_t first = int64_t(blockIdx.x) % tiles * per_tile;
-    const int64_t group = int64_t(blockIdx.x) / tiles;
-    count = int(all.inner - first < per_tile ? all.inner - first : per_tile);
-    stride = all.width | 1;
-    area = all.height * stride;
-    sample = group / all.between;
-    offset = group % all.between * all.width * all.inner + first;
-  }
-
-  // Lines of all images along an axis, numbered: its samples in shared memory, and the line's
-  // number among all of the array.
-  __device__ int LinesAlong(int axis) const {
-    return count * (axis == 0 ? images.width : images.height);
-  }
-  template <typename T>
-  __device__ Line<T> Row(int axis, int line, T* shared) const {
-    const int per_image = axis == 0 ? images.width : images.height;
-    T* const image = shared + line / per_image * area;
-    const int r = line % per_image;
-    return axis == 0 ? Line<T>{image + r, stride} : Line<T>{image + r * stride, 1};
-  }
-  __device__ int64_t Number(int axis, int line) const {
-    const int per_image = axis == 0 ? images.width : images.height;
-    return NumberOf(axis, line / per_image, line % per_image);
-  }
-  // Of the line in column or row `r` of image `c`.
-  __device__ int64_t NumberOf(int axis, int c, int r) const {
-    const int64_t column = images.between * images.width * images.inner;
-    if (axis == 0) return sample * column + offset + int64_t(r) * images.inner + c;
-    const int64_t group = offset / (images.width * images.inner);
-    const int64_t channel = offset % (images.width * images.inner) + c;
-    return ((sample * images.height + r) * images.between + group) * images.inner + channel;
-  }
-
-  // visit(i, j, c, slot, at): pixel (i, j) of image c is at `slot` of the shared array and `at` of
-  // the sample. A thread always gets the same pixels.
-  template <typename Visit>
-  __device__ void ForPixels(const Visit& visit) const {
-    const int64_t row = images.between * images.width * images.inner;
-    const int threads = blockDim.x, width = images.width;
-    const int dc = threads % count, dj = threads / count % width, di = threads / count / width;
-    int c = int(threadIdx.x) % count, j = int(threadIdx.x) / count % width;
-    int i = int(threadIdx.x) / count / width;
-    while (i < images.height) {
-      visit(i, j, c, c * area + i * stride + j, offset + i * row + j * images.inner + c);
-      c += dc;
-      j += dj;
-      i += di;
-      if (c >= count) {
-        c -= count;
-        ++j;
-      }
-      if (j >= width) {
-        j -= width;
-        ++i;
-      }
-    }
-  }
-};
-
 // The weights along an axis.
 template <typename T>
 struct Weights {
@@ -94,16 +28,43 @@ struct Weights {
   __device__ Line<const T> operator()(int64_t line) const { return layout.At(lam, line); }
 };
 
+// What the lines of a half sweep need besides their samples, in shared memory.
+struct LineTables {
+  float* inverses;  // inverses[d] = 1 / d
+  uint8_t* free;    // whether the line's one weight is 0, so that it is kFree
+
+  __device__ LineTables(void* memory, const SweepImages& images) {
+    const int longer = images.height > images.width ? images.height : images.width;
+    inverses = static_cast<float*>(memory);
+    free = reinterpret_cast<uint8_t*>(inverses + longer + 1);
+    for (int d = threadIdx.x; d <= longer; d += blockDim.x) inverses[d] = 1.0f / float(d);
+  }
+};
+
+// False if ProxLine is to solve the line: in step go lines of float with one weight.
+template <typename T>
+__device__ bool WalkOnChip(const Line<const T>& z, const Line<const T>& lam, int n,
+                           const LineTables& tables, const Line<T>& y) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (lam.stride != 0) return false;
+    const SlottedLine<int> line{z.data, y.data, int(z.stride)};
+#pragma unroll 8
+    for (int k = 0; k < n; ++k) line.slots[k * line.stride] = kUnset;
+    return ProxInStep(line, tables.inverses, lam[0], n, Line<float>{line.slots, line.stride});
+  }
+  return false;
+}
+
 // How pixel (i, j) goes on along an axis after a half sweep that gave `y`.
 template <typename T>
-__device__ int Code(const Tile& tile, const Weights<T>& weights, int axis, int i, int j, int c,
-                    const T* y) {
-  const int k = axis == 0 ? i : j, n = axis == 0 ? tile.images.height : tile.images.width;
-  const auto lam = [&] { return weights(tile.NumberOf(axis, c, axis == 0 ? j : i)); };
-  const bool edges = weights.layout.edge_stride != 0;
-  if (k == n - 1) return !edges && n > 1 && lam()[0] == T(0) ? kFree : kPlain;
+__device__ int Code(const Tile& tile, const Weights<T>& weights, const LineTables& tables, int axis,
+                    int i, int j, int c, const T* y) {
+  const int k = axis == 0 ? i : j, r = axis == 0 ? j : i;
+  const int n = axis == 0 ? tile.images.height : tile.images.width;
+  if (k == n - 1) return tables.free[tile.OfImage(axis, c, r)] != 0 ? kFree : kPlain;
   const int code = CodeOf(y[0], y[axis == 0 ? tile.stride : 1]);
-  return edges && code == kTied && lam()[k] == T(0) ? kCut : code;
+  const bool may_cut = weights.layout.edge_stride != 0 && code == kTied;
+  return may_cut && weights(tile.NumberOf(axis, c, r))[k] == T(0) ? kCut : code;
 }
 
 template <typename T>
@@ -115,6 +76,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
   JAXTV_DYNAMIC_SHARED(T, z);
   const Tile tile(images, per_tile);
   T* const solved = z + tile.count * tile.area;
+  const LineTables tables(solved + tile.count * tile.area, images);
   const int64_t pixels = images.Pixels(), base = tile.sample * pixels;
   const int half_sweeps = 2 * images.num_sweeps, planes = int(CodePlanes(half_sweeps));
   uint8_t* const codes = bits == nullptr ? nullptr : bits + base * planes;
@@ -126,8 +88,11 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
     const Weights<T>& weights = axis == 0 ? along_height : along_width;
     const int n = axis == 0 ? images.height : images.width;
     for (int l = threadIdx.x; l < tile.LinesAlong(axis); l += blockDim.x) {
-      ProxLine(tile.Row<const T>(axis, l, z), weights(tile.Number(axis, l)), n,
-               tile.Row(axis, l, solved));
+      const Line<const T> lam = weights(tile.Number(axis, l));
+      const Line<const T> row = tile.Row<const T>(axis, l, z);
+      const Line<T> out = tile.Row(axis, l, solved);
+      if (!WalkOnChip(row, lam, n, tables, out)) ProxLine(row, lam, n, out);
+      tables.free[l] = lam.stride == 0 && n > 1 && lam[0] == T(0);
     }
     __syncthreads();
     tile.ForPixels([&](int i, int j, int c, int slot, int64_t at) {
@@ -143,7 +108,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
       uint8_t* const code = codes + half / kCodesPerByte * pixels + at;
       const int shift = CodeShift(half);
       const int before = shift == 0 ? 0 : *code;
-      *code = uint8_t(before | Code(tile, weights, axis, i, j, c, solved + slot) << shift);
+      *code = uint8_t(before | Code(tile, weights, tables, axis, i, j, c, solved + slot) << shift);
     });
     __syncthreads();
   }

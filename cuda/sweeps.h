@@ -34,9 +34,12 @@ JAXTV_HD constexpr int64_t SharedPixels(int64_t height, int64_t width) {
   return height * (width | 1);
 }
 
-// What an image needs: two numbers for each pixel, and for the reverse a byte of codes.
+// What an image needs: two numbers for each pixel, and for the reverse a byte of codes; for the
+// forward sweeps 1 / d up to the length of its lines, and a byte for each line along an axis.
 JAXTV_HD constexpr int64_t SharedBytes(int64_t height, int64_t width, int64_t sample_bytes) {
-  return SharedPixels(height, width) * (2 * sample_bytes + 1);
+  const int64_t longer = height > width ? height : width;
+  const int64_t of_lines = int64_t(sizeof(float)) * (longer + 1) + longer;
+  return SharedPixels(height, width) * (2 * sample_bytes + 1) + of_lines;
 }
 
 // Whether a block of the current device, or if there is none of any that is supported, has it.

@@ -3,32 +3,12 @@
 // is not fit for that is solved there by core/tv1d.h.
 #include "core/tv1d.h"
 #include "cuda/launch.h"
-#include "cuda/shared_address.h"
+#include "cuda/prox_in_step.h"
 #include "cuda/short_lines.h"
 #include "cuda/tv1d.h"
-#include "cuda/tv1d_walk.h"
 
 namespace jaxtv::cuda {
 namespace {
-
-// Levels, from their slots, for all samples of their runs. What was there tells whether the line
-// was fit for a walk: no sample infinite, NaN or huge, and not all of them zeros of which one has a
-// minus, which it must keep.
-template <typename Layout>
-__device__ bool FillRuns(const float* samples, const float* slots, int n, const Line<float>& y) {
-  bool fit = true;
-  unsigned bits = 0;
-  float level = 0.0f;
-#pragma unroll 8
-  for (int k = n - 1; k >= 0; --k) {
-    const float sample = samples[k * Layout::kStep], slot = slots[k * Layout::kStep];
-    fit = fit && fabsf(sample) < kLargestInStep;
-    bits |= __float_as_uint(sample);
-    level = slot == slot ? slot : level;
-    y[k] = level;
-  }
-  return fit && bits != __float_as_uint(-0.0f);
-}
 
 template <typename Layout>
 __global__ void __launch_bounds__(kWarp)
@@ -46,15 +26,10 @@ __global__ void __launch_bounds__(kWarp)
   if (int(threadIdx.x) < tile.count) {
     const int first = tile.First();
     const Line<const float> lambda = weights.At(lam, tile.first + threadIdx.x);
-    const float w = lambda[0];
-    LineWalk<SharedMemory, Layout::kStep * 4> walk(
-        SharedMemory(), SharedMemory::AddressOf(samples + first), Kept(cells * 4),
-        SharedMemory::AddressOf(inverses), n, w);
-    while (!walk.AtEnd()) walk.Step();
-    const bool walked = walk.Finish() && w >= kLeastWeight;
+    const SlottedLine<Floats<Layout::kStep>> line{samples + first, slots + first, {}};
     const Line<float> out = tile.Out(y, slots);
-    if (!FillRuns<Layout>(samples + first, slots + first, n, out) || !walked) {
-      ProxLine(Line<const float>{samples + first, Layout::kStep}, lambda, n, out);
+    if (!ProxInStep(line, inverses, lambda[0], n, out)) {
+      ProxLine(Line<const float>{line.samples, line.stride}, lambda, n, out);
     }
   }
   tile.Store(slots, y);

@@ -30,22 +30,25 @@ constexpr float kLeastWeight = 7.8886091e-31f;  // 2^-100
 // divide and conquer is no slower.
 JAXTV_HD constexpr int WalkBudget(int n) { return 16 * n; }
 
-// `Memory` gives the float at an address. Samples are kStride apart, as are the slots of the runs,
-// `slots` further; inverses[4 d] = 1 / d.
-template <typename Memory, int kStride>
+// `Memory` gives the float at an address in bytes. Samples are `stride` floats apart, a number or a
+// type that stands for one, as are the slots of the runs, `slots` bytes further; at inverses + 4 d
+// is 1 / d.
+template <typename Memory, typename Stride>
 class LineWalk {
  public:
-  JAXTV_HD LineWalk(Memory memory, int samples, int slots, int inverses, int n, float weight)
+  JAXTV_HD LineWalk(Memory memory, int samples, int slots, Stride stride, int inverses, int n,
+                    float weight)
       : memory_(memory),
+        stride_(stride),
         slots_(slots),
         one_(inverses + 4),
-        last_(samples + (n - 1) * kStride),
+        last_(samples + (n - 1) * Next()),
         w_(weight),
         at_(samples),
         at_lo_(samples),
         at_hi_(samples),
         d_(one_),
-        budget_(WalkBudget(n) * kStride),
+        budget_(WalkBudget(n) * Next()),
         ref_(memory[samples]),
         up_to_(weight),
         down_to_(-weight),
@@ -56,7 +59,7 @@ class LineWalk {
 
   // Looks at the next sample; where a run ends, stands at the first of the next one.
   JAXTV_HD void Step() {
-    at_ += kStride;
+    at_ += Next();
     d_ += 4;
     const float inverse = memory_[d_];
     const float term = (memory_[at_] - ref_) - carry_, sum = sum_ + term;
@@ -84,7 +87,7 @@ class LineWalk {
     const int run_end = down ? at_lo_ : at_hi_;
     Write(run_end, down ? lo_ : hi_);
     budget_ -= at_ - run_end;
-    at_ = budget_ < 0 ? last_ : run_end + kStride;
+    at_ = budget_ < 0 ? last_ : run_end + Next();
     at_lo_ = at_hi_ = at_;
     d_ = one_;
     ref_ = memory_[at_];
@@ -102,7 +105,10 @@ class LineWalk {
     memory_[run_end + slots_] = level_;
   }
 
+  JAXTV_HD int Next() const { return 4 * stride_; }
+
   const Memory memory_;
+  const Stride stride_;
   const int slots_, one_, last_;
   const float w_;
   int at_, at_lo_, at_hi_, d_, budget_;

@@ -62,7 +62,7 @@ VECTORS = {
 SCALARS = {"load": Pass("short_lines.h", r"LDG\.E(\.CONSTANT)?", 1)}
 OF_PROX = {
     "clear": Pass("short_lines.h", r"STS\.128", 4),
-    "fill": Pass("tv1d_walk.cu", "LDS", 0.5),
+    "fill": Pass("prox_in_step.h", "LDS", 0.5),
 }
 OF_PULL_BACK = {
     "sums": Pass("pull_back_walk.cu", "FMUL", 1),

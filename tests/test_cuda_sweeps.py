@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Do the CUDA kernels of K sweeps give what the CPU gives, without races, on an emulator?"""
 
+import itertools
+
 import cuda_emulation
 import jax
 import jax.numpy as jnp
@@ -67,14 +69,25 @@ def operands(case, kind, dtype):
     return x, lams, y_bar, axes, edges
 
 
+def assert_same(y, codes, x, lams, axes):
+    """Bit by bit, or to a few units in the last place where lines are walked in float32."""
+    want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
+    assert bits(codes) == bits(want_codes)
+    per_edge = all(lam.shape[a] > 1 or x.shape[a] < 3 for lam, a in zip(lams, axes, strict=True))
+    if x.dtype == "float64" or per_edge:
+        assert bits(y) == bits(want)
+    else:
+        unit = np.spacing(np.nanmax(np.abs(x)))
+        np.testing.assert_allclose(y, want, rtol=0, atol=4 * float(unit))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["scalar", "per line", "per edge"])
 def test_cuda_and_cpu_agree(fast, kind, dtype):
     for case in CASES:
         x, lams, y_bar, axes, edges = operands(case, kind, dtype)
         y, codes = fast.forward(x, lams, axes)
-        want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
-        assert bits(y) == bits(want) and bits(codes) == bits(want_codes), case
+        assert_same(y, codes, x, lams, axes)
         (y_alone,) = fast.forward(x, lams, axes, keep_bits=False)
         assert bits(y_alone) == bits(y)
         got = fast.reverse(y_bar, codes, axes, edges)
@@ -91,8 +104,7 @@ def test_a_bad_image_spoils_no_other(fast, dtype):
     x, lams, y_bar, axes, edges = operands("channels last", "scalar", dtype)
     x = x.at[1, 2, 3, 9].set(jnp.nan)
     y, codes = fast.forward(x, lams, axes)
-    want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
-    assert bits(y) == bits(want) and bits(codes) == bits(want_codes)
+    assert_same(y, codes, x, lams, axes)
     x_bar, *lam_bars = fast.reverse(y_bar, codes, axes, edges)
     params = {"axes": axes, "num_sweeps": NUM_SWEEPS, "edges": edges}
     want, *want_lam_bars = _sweeps._reverse_p.bind(y_bar, codes, **params)
@@ -102,8 +114,9 @@ def test_a_bad_image_spoils_no_other(fast, dtype):
 
 
 def test_no_schedule_of_threads_changes_a_bit_or_races(check):
-    for case in ("channels last", "turned"):
-        x, lams, y_bar, axes, edges = operands(case, "per edge", "float32")
+    cases = itertools.product(("channels last", "turned"), ("per line", "per edge"))
+    for case, kind in cases:
+        x, lams, y_bar, axes, edges = operands(case, kind, "float32")
         answers = set()
         for order, seed in SCHEDULES:
             check.library.set_order(order, seed)

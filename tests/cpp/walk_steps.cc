@@ -21,7 +21,7 @@ extern "C" void WalkSteps(const float* x, int64_t lines, int n, float w, int* st
   for (int64_t line = 0; line < lines; ++line) {
     for (int k = 0; k < n; ++k) room[k] = x[line * n + k];
     const HostMemory memory{reinterpret_cast<char*>(room.data())};
-    jaxtv::cuda::LineWalk<HostMemory, 4> walk(memory, 0, 4 * n, 8 * n, n, w);
+    jaxtv::cuda::LineWalk<HostMemory, int> walk(memory, 0, 4 * n, 1, 8 * n, n, w);
     for (steps[line] = 0; !walk.AtEnd(); ++steps[line]) walk.Step();
     walk.Finish();
   }
