@@ -11,7 +11,8 @@ the CUDA toolkit or of the package nvidia-cuda-nvdisasm. There are two parts:
 - The instructions that a warp issues for one sample of each of its 32 lines, on fixed data: for
   each loop, its instructions times its passes. How often a warp walks is the largest number of
   steps among its lanes, counted by running the walk on the CPU; all else goes once over the line.
-  What a warp does once is left out: weights, addresses and a division for every 32 samples.
+  What a warp does once is left out: weights, addresses and a division for every 32 samples; and
+  of sweeps over images, for which the count is of half a sweep, the pass over pixels.
 """
 
 import ctypes
@@ -68,9 +69,11 @@ OF_PULL_BACK = {
     "sums": Pass("pull_back_walk.cu", "FMUL", 1),
     "means": Pass("pull_back_walk.cu", "LDS", 0.5, without="FMUL"),
 }
+OF_SWEEPS = {"clear": Pass("sweeps.cu", "STS", 1, without="MUFU.*"), "fill": OF_PROX["fill"]}
 PASSES = {
     "ProxWalk<StagedRows>": VECTORS | OF_PROX,
     "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
+    "SweepImagesOnChip<float>": OF_SWEEPS,
     "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
     "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
@@ -180,7 +183,7 @@ def per_sample() -> dict[str, dict[str, float]]:
         for part, wanted in passes.items():
             loop = _largest(kernel, wanted)
             parts[part] = len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
-        if not kernel.startswith("ProxWalk"):
+        if kernel.startswith("PullBack"):
             found[f"{kernel}, any line"] = parts
             continue
         step = len(_largest(kernel, STEP).instructions)
