@@ -35,7 +35,9 @@ class ProxInfo(NamedTuple):
         rounded to its type.
       error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
         its square root and that of twice the gap; in half types plus the distance by which the
-        result is rounded. Sums are taken such that it also holds in floating-point arithmetic.
+        result is rounded. It also allows for the rounding of the sums behind it; but in float64
+        the compiled kernels take ``x - sum_a D_a^T p_a`` for exact, which leaves out the last
+        digits of a bound of about ``eps * ||x||``.
       sweeps: passes over all axes that were made.
       converged: whether ``error_bound`` is at most ``tol * ||x - mean(x)||``. In half types the
         rounding of the result alone is above that for a ``tol`` of less than about 1e-3 (float16)

@@ -24,8 +24,9 @@ def total(terms: Array, axes: tuple[int, ...]) -> Array:
         if isinstance(n, int):
             terms = _by_eights(terms, axis)
         else:
-            sums = _scan.scan_by_doubling(jnp.add, terms, axis=axis)
-            terms = lax.slice_in_dim(sums, n - 1, n, axis=axis)
+            start = [(1, 0) if d == axis else (0, 0) for d in range(terms.ndim)]  # n may be 0
+            sums = _scan.scan_by_doubling(jnp.add, jnp.pad(terms, start), axis=axis)
+            terms = lax.slice_in_dim(sums, n, n + 1, axis=axis)
     return terms
 
 

@@ -58,9 +58,14 @@ def test_a_symbolic_batch_for_cpu_and_cuda(name):
         assert_same(loaded.call(X[:size], LAM), program(X[:size], LAM))
 
 
+def bound_of_sweeps(x, lam):
+    return jaxtv.prox_tv_2d(x, lam, num_sweeps=2, return_info=True)[1].error_bound
+
+
 SIZES = {
     **OPERATORS,
     "warm": lambda x, lam: jaxtv.prox_tv_2d(x, lam, init=0.0),
+    "bound of sweeps": bound_of_sweeps,
     "volumes": functools.partial(jaxtv.prox_tv, axes=(0, 1, 2)),
     "value": lambda x, lam: lam * jaxtv.total_variation(x, axes=(1, 2)),
     "bound": lambda x, lam: lam * jaxtv.lambda_max(x),
