@@ -142,13 +142,13 @@ void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
   }
   if (count == 0) return;
   WalkPieces(lanes, chunked, line, pieces, count, reach, continued);
-  for (int64_t i = 0; i < count; ++i) {
+  // From the last to the first: where a chunk has no piece, the rows of those behind it move up.
+  for (int64_t i = count; i-- > 0;) {
     const int64_t begin = pieces[i].place, c = chunk_of[i];
     const int64_t at = FirstMatch(continued + i * reach, line.marks + begin,
                                   (c + 1) * chunks.length - begin, reach);
     if (at < 0) continue;
     links[c].match = begin + at;
-    // One row after the other, by chunk: rows move up where one has none.
     if (i != c - first) std::memcpy(continued + (c - first) * reach, continued + i * reach, reach);
   }
 }

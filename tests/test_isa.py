@@ -112,3 +112,19 @@ def test_long_lines_are_right(kind, dtype):
     for lam in (0.5, 30.0):
         x = signal(kind, (1, 20_000))
         assert_prox(jaxtv.prox_tv_1d(jnp.array(x, dtype), lam), x, lam)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(4))
+def test_long_lines_that_repeat_a_pattern_between_flat_stretches(seed, dtype):
+    """Chunks without a jump stand between others with jumps at the same places."""
+    import jax.numpy as jnp
+
+    import jaxtv
+
+    rng = np.random.default_rng(seed)
+    pattern = np.repeat(rng.normal(size=33), 4)[:129]
+    height = rng.uniform(0.5, 3, 65) * (rng.random(65) > 0.2)
+    x = np.float32(np.outer(height, pattern).reshape(1, -1)[:, :8300]).astype(np.float64)
+    for lam in (2.0, 4.0):
+        assert_prox(jaxtv.prox_tv_1d(jnp.array(x, dtype), lam), x, lam)
