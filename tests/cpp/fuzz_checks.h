@@ -42,9 +42,9 @@ struct LineOf {
   int Jump(int64_t edge) const { return (y[edge + 1] > y[edge]) - (y[edge + 1] < y[edge]); }
 };
 
-// Numbers below the smallest normal one are multiples of the least: a few of those are conceded.
+// Below the smallest normal number nothing is owed (kProx such units).
 template <typename T>
-constexpr Real kSmallest = 4 * Real(std::numeric_limits<T>::denorm_min());
+constexpr Real kSmallest = Real(std::numeric_limits<T>::min()) / 8;
 
 template <typename T>
 bool SameBits(const T& a, const T& b) {
