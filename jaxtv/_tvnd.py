@@ -84,8 +84,8 @@ def prox_tv(
       deriv_tol: for ``num_sweeps=None``, the tolerance of a call that is differentiated, if it is
         below ``tol``. The derivative is that of the regions where the result is constant; at the
         default nearly all of them are those of the solution: of a gradient in ``x`` the relative
-        error is below 0.01 % in the median and 3 % at worst, for three to ten times the sweeps
-        (the table is in ``benchmarks/README.md``). The value of such a call is more accurate too.
+        error is below 0.01 % in the median and 3 % at worst, for two to ten times the sweeps (the
+        table is in ``benchmarks/README.md``). The value of such a call is more accurate too.
       max_sweeps: for ``num_sweeps=None``, where an image stops at the latest; ``info.converged``
         says whether it met ``tol``. A sweep takes about as long as :func:`prox_tv_1d` along every
         axis, and a call cannot be interrupted before its last one.
