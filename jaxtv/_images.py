@@ -172,9 +172,7 @@ def _solve_jvp(axes, primals, tangents):
 
 def _no_tangent(value: Array) -> Array:
     """The tangent or cotangent 0 of a value that has no derivative."""
-    if jnp.issubdtype(value.dtype, jnp.floating):
-        return jnp.zeros_like(value)
-    return jnp.zeros(value.shape, jax.dtypes.float0)
+    return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
 
 
 def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
