@@ -65,7 +65,7 @@ def setup() -> None:
     stamp, digest = VENV / f"jaxtv-build-{platform.python_version()}", build_digest()
     if stamp.exists() and stamp.read_text() == digest:
         return
-    venv.create(VENV, with_pip=True, clear=not stamp.exists())
+    venv.create(VENV, with_pip=True, symlinks=os.name != "nt", clear=not stamp.exists())
     run("pip", "install", "--quiet", "--upgrade", "pip")
     run("pip", "install", "--quiet", "--editable", ".[test]")
     stamp.write_text(digest)
