@@ -65,6 +65,13 @@ def usual_jax():
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs():
+    """Each compiled program takes maps of memory, of which Linux allows a process 65,530."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def fast():
     """The CUDA operators on the emulator."""
