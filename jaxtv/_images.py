@@ -6,7 +6,7 @@ in `cpu/tvnd.h` (compiled) and `_alternating.py` (plain JAX).
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,29 +14,38 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _alternating, _lines, _primitive, _sharding, _tv1d
+from jaxtv import _alternating, _lines, _primitive, _sharding
 
 
-class Solution(NamedTuple):
-    """The prox of each image. All fields but `y` have size 1 along the TV axes.
+class ProxInfo(NamedTuple):
+    """How well an image's prox was solved. Each field but ``dual`` has the batch shape of ``x``.
 
     Attributes:
-      y: a point whose equal neighbours with a positive weight are fused, or all NaN.
-      gap: duality gap at `y`.
-      error_bound: upper bound of the distance of `y` to the solution.
-      sweeps: sweeps that were made.
-      converged: whether the error bound meets the tolerance.
-      exact: whether the error bound is at the rounding of the type.
-      duals: of the edges along each axis, where `prox` got some to start from.
+      gap: duality gap at the result, in squared units of ``x``; in half types before the result is
+        rounded to its type.
+      error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
+        its square root and that of twice the gap; in half types plus the distance by which the
+        result is rounded. It also allows for the rounding of the sums behind it; but in float64
+        the compiled kernels take ``x - sum_a D_a^T p_a`` for exact, which leaves out the last
+        digits of a bound of about ``eps * ||x||``.
+      sweeps: passes over all axes that were made.
+      converged: whether ``error_bound`` is at most ``tol * ||x - mean(x)||``. In half types the
+        rounding of the result alone is above that for a ``tol`` of less than about 1e-3 (float16)
+        or 1e-2 (bfloat16).
+      exact: whether ``error_bound`` is at most ``eps * ||x||``, the rounding of the type of ``x``.
+        For fixed sweeps it is hardly ever: their result is not constant on regions, and the gap of
+        the rounding between neighbours, of size ``eps``, bounds the error by about ``sqrt(eps)``.
+      dual: ``None`` without ``init``. With it, for each of ``axes`` an array with the shape of
+        ``x``, but ``n - 1`` along that axis: the dual ``p`` of each edge, ``|p| <= lam``. At the
+        solution ``y = x - sum_a D_a^T p_a``. It is what ``init`` of the next call takes.
     """
 
-    y: Array
     gap: Array
     error_bound: Array
     sweeps: Array
     converged: Array
     exact: Array
-    duals: tuple[Array, ...] = ()
+    dual: tuple[Array, ...] | None = None
 
 
 def prox(
@@ -45,8 +54,9 @@ def prox(
     init: Sequence[Array],
     tol: Array,
     max_sweeps: Array,
+    *,
     axes: tuple[int, ...],
-) -> Solution:
+) -> tuple[Array, ProxInfo]:
     """The TV prox of each image, to an error of at most `tol * ||x - mean(x)||`.
 
     Args:
@@ -56,13 +66,17 @@ def prox(
       tol: same dtype and rank as x, size 1 along `axes`, else that of x or 1.
       max_sweeps: int32, of such a shape as `tol`.
       axes: ascending, not negative.
+
+    Returns:
+      The prox, whose equal neighbours with a positive weight are fused, or all NaN; and how well
+      it was solved, in fields that have size 1 along `axes`.
     """
     if init:
         results = _primitive.bind(_warm_prox_p, x, tol, max_sweeps, *lams, *init, axes=axes)
     else:
         results = _primitive.bind(_prox_p, x, tol, max_sweeps, *lams, axes=axes)
-    y, gap, bound, sweeps, converged, exact, *duals = results
-    return Solution(y, gap, bound, sweeps, converged, exact, tuple(duals))
+    y, gap, bound, sweeps, converged, exact, *dual = results
+    return y, ProxInfo(gap, bound, sweeps, converged, exact, tuple(dual) or None)
 
 
 def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int, ...]) -> Array:
@@ -73,10 +87,21 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
     return _primitive.bind(_component_mean_p, y, v, *lams, axes=axes)[0]
 
 
+def push_forward(
+    y: Array, lams: Sequence[Array], dx: Array, dlams: Sequence[Array], *, axes: tuple[int, ...]
+) -> Array:
+    """The tangent P (dx - sum_a D_a^T (s_a * dlam_a)) of the prox `y`; linear in both tangents."""
+    return _primitive.bind(_push_forward_p, dx, y, *dlams, *lams, axes=axes)[0]
+
+
 # Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
 # equal, P the mean over the connected components of A, and s the signs of the other differences.
 # As in one dimension (_tv1d.py), y = P (x - sum_a D_a^T (lam_a * s_a)) with A and s locally
 # constant, so
+#
+#     dy = P (dx - sum_a D_a^T (s_a * dlam_a)),
+#
+# and as P is symmetric, a cotangent y_bar pulls back to
 #
 #     x_bar = P y_bar,      lam_bar_a = -s_a * (D_a P y_bar),   summed over what shares a weight.
 #
@@ -84,7 +109,41 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
 #
 # A point within tol of the solution need not have its components, and the derivative depends on
 # nothing else. So a call that is differentiated is solved to `deriv_tol`, value and derivative.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(6,))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(6,))
+def _solve(
+    x: Array,
+    lams: tuple[Array, ...],
+    init: tuple[Array, ...],
+    tol: Array,
+    deriv_tol: Array,
+    max_sweeps: Array,
+    axes: tuple[int, ...],
+) -> tuple[Array, ProxInfo]:
+    del deriv_tol  # for the derivative
+    return prox(x, lams, init, tol, max_sweeps, axes=axes)
+
+
+@_solve.defjvp
+def _solve_jvp(axes, primals, tangents):
+    x, lams, init, tol, deriv_tol, max_sweeps = primals
+    deviation = _alternating.deviation(lax.stop_gradient(x), axes)
+    closer = jnp.minimum(tol, jnp.maximum(deriv_tol, _closest_tol(x, deviation, axes)))
+    y, info = _solve(x, lams, init, closer, deriv_tol, max_sweeps, axes)
+    info = info._replace(converged=info.converged | (info.error_bound <= tol * deviation))
+    dx, dlams, *_ = tangents
+    dy = push_forward(*lax.stop_gradient((y, lams)), dx, dlams, axes=axes)
+    return (y, info), (dy, jax.tree.map(_no_tangent, info))
+
+
+def _closest_tol(x: Array, deviation: Array, axes: tuple[int, ...]) -> Array:
+    """Four times the rounding of the image.
+
+    In float32 the bound may stay at twice the rounding, however many sweeps are made.
+    """
+    rounding = _alternating.rounding(lax.stop_gradient(x), axes)
+    return 4 * rounding / jnp.where(deviation > 0, deviation, 1)
+
+
 def solve(
     x: Array,
     lams: tuple[Array, ...],
@@ -92,82 +151,14 @@ def solve(
     tol: Array,
     deriv_tol: Array,
     max_sweeps: Array,
+    *,
     axes: tuple[int, ...],
-) -> Solution:
-    """`prox` with the derivative of the solution, in reverse mode."""
-    del deriv_tol  # for the derivative
-    return prox(x, lams, init, tol, max_sweeps, axes)
+) -> tuple[Array, ProxInfo]:
+    """`prox` with the derivatives of the solution, as solved to the relative error `deriv_tol`."""
+    return _solve(x, lams, init, tol, deriv_tol, max_sweeps, axes)
 
 
-def _solve_closer(
-    rule: Callable,
-    x: Array,
-    lams: tuple[Array, ...],
-    init: tuple[Array, ...],
-    tol: Array,
-    deriv_tol: Array,
-    max_sweeps: Array,
-    axes: tuple[int, ...],
-) -> Solution:
-    """The solution to the tolerance of a derivative; `converged` says whether `tol` is met.
-
-    Not closer than four times the rounding of the image: in float32 the bound may stay at twice the
-    rounding, however many sweeps are made.
-    """
-    fixed = lax.stop_gradient(x)
-    deviation = _alternating.deviation(fixed, axes)
-    rounding = _alternating.rounding(fixed, axes) / jnp.where(deviation > 0, deviation, 1)
-    tight = jnp.minimum(tol, jnp.maximum(deriv_tol, 4 * rounding))
-    solution: Solution = rule(x, lams, init, tight, deriv_tol, max_sweeps, axes)
-    met = solution.error_bound <= tol * deviation
-    return solution._replace(converged=solution.converged | met)
-
-
-def _solve_fwd(x, lams, init, tol, deriv_tol, max_sweeps, axes):
-    solution = _solve_closer(solve, x, lams, init, tol, deriv_tol, max_sweeps, axes)
-    return solution, (solution.y, lams, init, tol, deriv_tol, max_sweeps)
-
-
-def _solve_bwd(axes, residuals, cotangent):
-    y, lams, *others = residuals
-    y, lams = lax.stop_gradient((y, lams))
-    x_bar = component_mean(y, lams, cotangent.y, axes=axes)
-    lams_bar = tuple(
-        _tv1d.WeightSpec.of(lam).pull_back(y, x_bar, axis)
-        for lam, axis in zip(lams, axes, strict=True)
-    )
-    return x_bar, lams_bar, *jax.tree.map(_no_tangent, others)
-
-
-solve.defvjp(_solve_fwd, _solve_bwd)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(6,))
-def solve_both_modes(
-    x: Array,
-    lams: tuple[Array, ...],
-    init: tuple[Array, ...],
-    tol: Array,
-    deriv_tol: Array,
-    max_sweeps: Array,
-    axes: tuple[int, ...],
-) -> Solution:
-    """`solve` with derivatives in both modes."""
-    del deriv_tol  # for the derivative
-    return prox(x, lams, init, tol, max_sweeps, axes)
-
-
-# In forward mode, for the same reasons: dy = P (dx - sum_a D_a^T (s_a * dlam_a)).
-@solve_both_modes.defjvp
-def _solve_jvp(axes, primals, tangents):
-    x, lams, init, tol, deriv_tol, max_sweeps = primals
-    dy, dlams, *_ = tangents
-    solution = _solve_closer(solve_both_modes, x, lams, init, tol, deriv_tol, max_sweeps, axes)
-    y, lams = lax.stop_gradient((solution.y, lams))
-    for dlam, axis in zip(dlams, axes, strict=True):
-        dy = _lines.shifted(y, dy, dlam, axis=axis)
-    dy = component_mean(y, lams, dy, axes=axes)
-    return solution, jax.tree.map(_no_tangent, solution)._replace(y=dy)
+solve_reverse_only = _primitive.reverse_only(solve)
 
 
 def _no_tangent(value: Array) -> Array:
@@ -175,20 +166,33 @@ def _no_tangent(value: Array) -> Array:
     return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
 
 
-def _solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
+def _push_forward(dx: Array, y: Array, *operands: Array, axes: tuple[int, ...]) -> list[Array]:
+    dlams, lams = operands[: len(axes)], operands[len(axes) :]
+    for dlam, axis in zip(dlams, axes, strict=True):
+        dx = _lines.shifted(y, dx, dlam, axis=axis)
+    return [component_mean(y, lams, dx, axes=axes)]
+
+
+def _push_forward_transpose(cotangents, y: Array, *lams: Array, axes: tuple[int, ...]):
+    x_bar = component_mean(y, lams, *cotangents, axes=axes)
+    lam_bars = (-_lines.jump_signs(y, axis=a) * jnp.diff(x_bar, axis=a) for a in axes)
+    return [x_bar, *lam_bars]
+
+
+def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     dtypes = (x.dtype, x.dtype, jnp.int32, bool, bool)
     return [x, *(_sharding.reduced(x, axes, dtype) for dtype in dtypes)]
 
 
-def _warm_solution(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
-    return [*_solution(x, axes=axes), *(_sharding.edges(x, axis) for axis in axes)]
+def _warm_results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
+    return [*_results(x, axes=axes), *(_sharding.edges(x, axis) for axis in axes)]
 
 
 _prox_p = _primitive.make(
-    "jaxtv_prox_tvnd", _alternating.solve, results=_solution, full_operands=(0,)
+    "jaxtv_prox_tvnd", _alternating.solve, results=_results, full_operands=(0,)
 )
 _warm_prox_p = _primitive.make(
-    "jaxtv_prox_tvnd_warm", _alternating.solve, results=_warm_solution, full_operands=(0,)
+    "jaxtv_prox_tvnd_warm", _alternating.solve, results=_warm_results, full_operands=(0,)
 )
 _component_mean_p = _primitive.make(
     "jaxtv_component_mean",
@@ -196,4 +200,15 @@ _component_mean_p = _primitive.make(
     results=lambda y, *_, axes: [y],
     full_operands=(0, 1),
 )
-_primitive.self_adjoint(_component_mean_p)
+_push_forward_p = _primitive.make(
+    "jaxtv_component_push_forward",
+    _push_forward,
+    results=lambda dx, *_, axes: [dx],
+    full_operands=(0, 1),
+)
+_primitive.self_adjoint(_component_mean_p, operand=1)
+_primitive.linear(
+    _push_forward_p,
+    _push_forward_transpose,
+    operands=lambda axes: (0, *range(2, 2 + len(axes))),
+)

@@ -4,9 +4,12 @@
 What they compute is in `core/` (compiled) and `_reference.py` (plain JAX).
 """
 
+import functools
+
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
+from jax.extend.core import Primitive
 
 from jaxtv import _primitive, _reference, _reference_newton, _sharding
 
@@ -80,16 +83,17 @@ def push_forward(y: Array, lam: Array, dx: Array | None, dlam: Array | None, *, 
       dlam: tangent of `lam`, also of one that is not shared by lines; None for 0.
       axis: as for `prox`.
     """
-    parts = []
-    if dlam is not None:
-        moved = shifted(y, jnp.zeros_like(y), dlam, axis=axis)
-        if lam.shape[axis] == 1:
-            parts.append(run_mean(y, moved, axis=axis))
-        else:
-            dx = moved if dx is None else dx + moved
-    if dx is not None:
-        parts.append(pull_back(y, lam, dx, axis=axis)[0])
-    return sum(parts[1:], parts[0])
+    if dlam is None:  # P is its own transpose
+        return pull_back(y, lam, jnp.zeros_like(y) if dx is None else dx, axis=axis)[0]
+    dx = jnp.zeros_like(y) if dx is None else dx
+    return _primitive.bind(_push_forward_p, dx, y, dlam, lam, axis=axis)[0]
+
+
+def _push_forward(dx: Array, y: Array, dlam: Array, lam: Array, *, axis: int) -> list[Array]:
+    if lam.shape[axis] != 1:
+        return [pull_back(y, lam, shifted(y, dx, dlam, axis=axis), axis=axis)[0]]
+    by_lam = run_mean(y, shifted(y, jnp.zeros_like(y), dlam, axis=axis), axis=axis)
+    return [pull_back(y, lam, dx, axis=axis)[0] + by_lam]
 
 
 def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
@@ -104,13 +108,18 @@ def jump_signs(y: Array, *, axis: int) -> Array:
     return (jump > 0).astype(y.dtype) - (jump < 0).astype(y.dtype)
 
 
-def _prox_jvp(results: list[Array], operands, tangents, *, axis: int, **_) -> Array:
+def _prox_jvp(primitive: Primitive, operands, tangents, *, axis: int, **params):
+    results = _primitive.bind(primitive, *operands, axis=axis, **params)
     y, lam = lax.stop_gradient((results[0], operands[1]))
-    return push_forward(y, lam, *tangents, axis=axis)
+    return results, push_forward(y, lam, *tangents, axis=axis)
+
+
+def _push_forward_transpose(cotangents: list[Array], y: Array, lam: Array, *, axis: int):
+    return pull_back(y, lam, *cotangents, axis=axis)
 
 
 def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *, axis: int):
-    return push_forward(y, lam, *cotangents, axis=axis)
+    return [push_forward(y, lam, *cotangents, axis=axis)]
 
 
 def _cotangents(y: ShapedArray, _, lam: ShapedArray, *, axis: int) -> list[ShapedArray]:
@@ -141,7 +150,14 @@ _pull_back_p = _primitive.make(
     results=_cotangents,
     full_operands=(0, 1),
 )
-_primitive.self_adjoint(_run_mean_p)
-_primitive.linear(_pull_back_p, _pull_back_transpose)
-_primitive.differentiable(_prox_p, _prox_jvp)
-_primitive.differentiable(_newton_p, _prox_jvp)
+_push_forward_p = _primitive.make(
+    "jaxtv_push_forward",
+    _push_forward,
+    results=lambda dx, *_, axis: [dx],
+    full_operands=(0, 1),
+)
+_primitive.self_adjoint(_run_mean_p, operand=1)
+_primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (1,))
+_primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (0, 2))
+_primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))
+_primitive.differentiable(_newton_p, functools.partial(_prox_jvp, _newton_p))

@@ -106,52 +106,101 @@ def differentiable(primitive: Primitive, rule: Callable) -> None:
 
     Args:
       primitive: the operator.
-      rule: the tangent of the first result, from the results, the operands, their tangents and the
-        parameters.
+      rule: the results and the tangent of the first, from the operands, their tangents (None for 0)
+        and the parameters.
     """
 
     def jvp(primals, tangents, **params):
-        results = primitive.bind(*primals, **params)
-        dense = [ad.instantiate_zeros(t) for t in tangents]
+        results, tangent = rule(primals, _none_for_zero(tangents), **params)
         others = [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results[1:]]
-        return results, [rule(results, primals, dense, **params), *others]
+        return results, [tangent, *others]
 
     ad.primitive_jvps[primitive] = jvp
 
 
-def linear(primitive: Primitive, transpose: Callable, operand: int = 1) -> None:
-    """Defines the derivatives of an operator that is linear in one operand, by default the second.
+def linear(primitive: Primitive, transpose: Callable, *, operands: Callable) -> None:
+    """Defines the derivatives of an operator that is linear in some operands taken together.
 
     In the others it is locally constant.
 
     Args:
       primitive: the operator.
-      transpose: the cotangent of that operand, from those of the results (None for 0), the other
-        operands and the parameters.
-      operand: which one.
+      transpose: the cotangents of those operands, from the cotangents of the results (None for 0),
+        the other operands and the parameters. Where an operand broadcasts, the cotangent may be
+        that of one that does not: it is summed.
+      operands: the positions of those operands, from the parameters.
     """
 
     def jvp(primals, tangents, **params):
-        out = primitive.bind(*primals, **params)
-        if isinstance(tangents[operand], ad.Zero):
-            return out, [ad.Zero(o.aval) for o in out]
-        moved = [*primals[:operand], tangents[operand], *primals[operand + 1 :]]
-        return out, bind(primitive, *moved, **params)
+        results = primitive.bind(*primals, **params)
+        moved = list(primals)
+        where = operands(**params)
+        if all(isinstance(tangents[k], ad.Zero) for k in where):
+            return results, [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results]
+        for k in where:
+            moved[k] = ad.instantiate_zeros(tangents[k])
+        return results, bind(primitive, *moved, **params)
 
-    def transpose_rule(cotangents, *operands, **params):
-        others = [*operands[:operand], *operands[operand + 1 :]]
-        dense = [None if isinstance(c, ad.Zero) else c for c in cotangents]
-        zero = all(c is None for c in dense)
-        v_bar = ad.Zero(operands[operand].aval) if zero else transpose(dense, *others, **params)
-        return [v_bar if k == operand else None for k in range(len(operands))]
+    def transpose_rule(cotangents, *given, **params):
+        where = operands(**params)
+        if all(isinstance(c, ad.Zero) for c in cotangents):
+            return [ad.Zero(given[k].aval) if k in where else None for k in range(len(given))]
+        others = [operand for k, operand in enumerate(given) if k not in where]
+        found = transpose(_none_for_zero(cotangents), *others, **params)
+        pulled = dict(zip(where, found, strict=True))
+        return [
+            _summed_to(operand.aval, pulled[k]) if ad.is_undefined_primal(operand) else None
+            for k, operand in enumerate(given)
+        ]
 
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = transpose_rule
 
 
-def self_adjoint(primitive: Primitive) -> None:
-    """The same for an operator with one result that is its own transpose."""
-    linear(primitive, lambda c, y, *rest, **params: bind(primitive, y, *c, *rest, **params)[0])
+def self_adjoint(primitive: Primitive, operand: int) -> None:
+    """Defines the derivatives of an operator that is its own transpose in one operand."""
+
+    def transpose(cotangents, *others, **params):
+        return bind(primitive, *others[:operand], *cotangents, *others[operand:], **params)
+
+    linear(primitive, transpose, operands=lambda **_: (operand,))
+
+
+def reverse_only(function: Callable) -> Callable:
+    """`function` as a `jax.custom_vjp`: its backward is the transpose of its tangent map.
+
+    Args:
+      function: takes arrays, which may have derivatives, by position and all else by name.
+    """
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def primal(options, *operands):
+        return function(*operands, **dict(options))
+
+    def forward(options, *operands):
+        return jax.vjp(functools.partial(function, **dict(options)), *operands)
+
+    def backward(_, pull_back, cotangent):
+        return pull_back(cotangent)
+
+    primal.defvjp(forward, backward)
+
+    @functools.wraps(function)
+    def wrapped(*operands, **options):
+        return primal(tuple(options.items()), *operands)
+
+    return wrapped
+
+
+def _none_for_zero(tangents: Sequence) -> list[Array | None]:
+    return [None if isinstance(t, ad.Zero) else t for t in tangents]
+
+
+def _summed_to(operand: ShapedArray, cotangent: Array) -> Array:
+    """The cotangent of an operand that may broadcast, from that of one that does not."""
+    pairs = zip(operand.shape, cotangent.shape, strict=True)
+    shared = tuple(d for d, (own, full) in enumerate(pairs) if own != full)
+    return _sharding.resharded(cotangent.sum(shared, keepdims=True), operand.sharding.spec)
 
 
 def _first_axis(params: dict[str, Any]) -> int:

@@ -93,9 +93,15 @@ def reverse(
 
 
 def tangent(
-    bits: Array, dx: Array, dlams: Sequence[Array], *, axes: tuple[int, ...], num_sweeps: int
-) -> Array:
+    dx: Array,
+    bits: Array,
+    *dlams: Array,
+    axes: tuple[int, ...],
+    num_sweeps: int,
+    edges: tuple[int, ...],
+) -> list[Array]:
     """The tangent of the result."""
+    del edges  # for the transpose
 
     def sweep(state, k):
         _, duals = state
@@ -112,7 +118,7 @@ def tangent(
     zeros = jnp.zeros_like(dx)
     start = (zeros, tuple(zeros for _ in axes))
     (dy, _), _ = lax.scan(sweep, start, jnp.arange(num_sweeps))
-    return dy
+    return [dy]
 
 
 def num_planes(num_axes: int, num_sweeps: int) -> int:

@@ -21,7 +21,6 @@ half sweep (`core/sweeps.h`): how the pixel's `y` compares with that of its next
 half sweeps share a byte, a *plane* of such bytes stands before the first of the TV axes.
 """
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -30,13 +29,12 @@ from jax import Array, lax
 from jax.core import ShapedArray
 
 from jaxtv import _primitive, _reference_sweeps, _sharding
-from jaxtv._tv1d import WeightSpec
 
 
 def prox(
     x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int
 ) -> tuple[Array, Array]:
-    """`num_sweeps` sweeps, at least one, and the codes; differentiable in both modes.
+    """`num_sweeps` sweeps, at least one, and the codes.
 
     Args:
       x: float32 or float64, any shape.
@@ -44,62 +42,48 @@ def prox(
       axes: at least two, in the order in which a sweep solves along them, not negative.
       num_sweeps: how many.
     """
-    y, bits = _bind(x, lams, axes, num_sweeps, keep_bits=True)
+    params = {"axes": axes, "num_sweeps": num_sweeps, "keep_bits": True}
+    y, bits = _primitive.bind(_sweeps_p, x, *lams, **params)
     return y, bits
 
 
-def _bind(x, lams, axes, num_sweeps, *, keep_bits) -> list[Array]:
-    return _primitive.bind(
-        _sweeps_p, x, *lams, axes=axes, num_sweeps=num_sweeps, keep_bits=keep_bits
-    )
+def solve(x: Array, *lams: Array, axes: tuple[int, ...], num_sweeps: int) -> Array:
+    """The result of `prox`; the codes are all that its derivatives keep."""
+    params = {"axes": axes, "num_sweeps": num_sweeps, "keep_bits": False}
+    return _primitive.bind(_sweeps_p, x, *lams, **params)[0]
 
 
-def solve(x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int) -> Array:
-    """The same with a derivative in reverse mode, of which the codes are the only residual."""
-    x, *lams = _sharding.match_manual_axes(x, *lams)
-    return _solve(x, tuple(lams), axes, num_sweeps, tuple(map(WeightSpec.of, lams)))
+solve_reverse_only = _primitive.reverse_only(solve)
 
 
-def solve_raw(x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int) -> Array:
-    """The same with derivatives in both modes."""
-    return prox(x, lams, axes, num_sweeps)[0]
+def reverse(
+    y_bar: Array, bits: Array, *, axes: tuple[int, ...], num_sweeps: int, edges: tuple[int, ...]
+) -> list[Array]:
+    """The cotangents of `x` and of the weights along each axis, from that of the result.
+
+    Args:
+      y_bar: the cotangent of the result.
+      bits: the codes.
+      axes: as for `prox`.
+      num_sweeps: as for `prox`.
+      edges: for each axis, 1 for a number for each edge, 0 for their sum over each line.
+    """
+    params = {"axes": axes, "num_sweeps": num_sweeps, "edges": edges}
+    return _primitive.bind(_reverse_p, y_bar, bits, **params)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _solve(
-    x: Array,
-    lams: tuple[Array, ...],
+def tangent(
+    dx: Array,
+    dlams: Sequence[Array],
+    bits: Array,
+    *,
     axes: tuple[int, ...],
     num_sweeps: int,
-    specs: tuple[WeightSpec, ...],
+    edges: tuple[int, ...],
 ) -> Array:
-    del specs  # for the derivative
-    return _bind(x, lams, axes, num_sweeps, keep_bits=False)[0]
-
-
-def _solve_fwd(x, lams, axes, num_sweeps, specs):
-    return prox(x, lams, axes, num_sweeps)
-
-
-def _solve_bwd(axes, num_sweeps, specs, bits, y_bar):
-    edges = tuple(
-        int(y_bar.shape[axis] != 1 and axis not in spec.shared)
-        for axis, spec in zip(axes, specs, strict=True)
-    )
-    x_bar, *lam_bars = _primitive.bind(
-        _reverse_p, y_bar, bits, axes=axes, num_sweeps=num_sweeps, edges=edges
-    )
-    lam_bars = [
-        # A line of one sample has no edges, but room for the cotangent of a weight.
-        lax.slice_in_dim(lam, 0, 0, axis=axis)
-        if y_bar.shape[axis] == 1 and axis not in spec.shared
-        else lam
-        for lam, axis, spec in zip(lam_bars, axes, specs, strict=True)
-    ]
-    return x_bar, tuple(spec.sum(lam) for spec, lam in zip(specs, lam_bars, strict=True))
-
-
-_solve.defvjp(_solve_fwd, _solve_bwd)
+    """The tangent of the result, from those of `x` and of the weights: `reverse` transposed."""
+    params = {"axes": axes, "num_sweeps": num_sweeps, "edges": edges}
+    return _primitive.bind(_tangent_p, dx, bits, *dlams, **params)[0]
 
 
 def _forward_results(
@@ -132,6 +116,39 @@ def _reverse_results(
     return [y_bar, *lam_bars]
 
 
+def _jvp(operands, tangents, *, axes: tuple[int, ...], num_sweeps: int, keep_bits: bool):
+    x, *lams = operands
+    y, bits = prox(x, lams, axes, num_sweeps)
+    edges = tuple(
+        int(x.shape[axis] != 1 and lam.shape[axis] != 1)
+        for axis, lam in zip(axes, lams, strict=True)
+    )
+    dx, *dlams = (
+        jnp.zeros_like(operand) if t is None else t
+        for operand, t in zip(operands, tangents, strict=True)
+    )
+    dy = tangent(dx, dlams, bits, axes=axes, num_sweeps=num_sweeps, edges=edges)
+    return [y, bits][: 1 + keep_bits], dy
+
+
+def _tangent_transpose(cotangents: list[Array], bits: Array, **params):
+    (y_bar,) = cotangents
+    return reverse(y_bar, bits, **params)
+
+
+def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
+    given = next(c for c in cotangents if c is not None)
+    dx, *dlams = cotangents
+    if dx is None:
+        plane = lax.index_in_dim(bits, 0, min(params["axes"]), keepdims=False)
+        dx = jnp.zeros_like(plane, given.dtype)
+    dlams = [
+        jnp.zeros_like(_reference_sweeps.per_weight(dx, axis, each)) if d is None else d
+        for d, axis, each in zip(dlams, params["axes"], params["edges"], strict=True)
+    ]
+    return [tangent(dx, dlams, bits, **params)]
+
+
 _sweeps_p = _primitive.make(
     "jaxtv_sweeps", _reference_sweeps.forward, results=_forward_results, full_operands=(0,)
 )
@@ -141,28 +158,14 @@ _reverse_p = _primitive.make(
     results=_reverse_results,
     full_operands=(0, 1),
 )
-
-
-# Derivatives of any order: the reverse is linear in y_bar, its transpose is the tangent, and that
-# is plain JAX.
-def _forward_jvp(results, operands, tangents, *, axes, num_sweeps, keep_bits):
-    del operands, keep_bits
-    dx, *dlams = tangents
-    return _reference_sweeps.tangent(results[1], dx, dlams, axes=axes, num_sweeps=num_sweeps)
-
-
-def _reverse_transpose(cotangents, bits, *, axes, num_sweeps, edges):
-    dx, *dlams = cotangents
-    given = next(c for c in cotangents if c is not None)
-    if dx is None:
-        shape = (*bits.shape[: min(axes)], *bits.shape[min(axes) + 1 :])
-        dx = jnp.zeros(shape, given.dtype)
-    dlams = [
-        jnp.zeros_like(_reference_sweeps.per_weight(dx, axis, each)) if d is None else d
-        for d, axis, each in zip(dlams, axes, edges, strict=True)
-    ]
-    return _reference_sweeps.tangent(bits, dx, dlams, axes=axes, num_sweeps=num_sweeps)
-
-
-_primitive.differentiable(_sweeps_p, _forward_jvp)
-_primitive.linear(_reverse_p, _reverse_transpose, operand=0)
+_tangent_p = _primitive.make(
+    "jaxtv_sweeps_tangent",
+    _reference_sweeps.tangent,
+    results=lambda dx, *_, **__: [dx],
+    full_operands=(0, 1),
+)
+_primitive.differentiable(_sweeps_p, _jvp)
+_primitive.linear(_reverse_p, _reverse_transpose, operands=lambda **_: (0,))
+_primitive.linear(
+    _tangent_p, _tangent_transpose, operands=lambda axes, **_: (0, *range(2, 2 + len(axes)))
+)
