@@ -10,18 +10,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import (
-    _alternating,
-    _arguments,
-    _certificate,
-    _images,
-    _reference_sweeps,
-    _rounded,
-    _sharding,
-    _sweeps,
-    _tv1d,
-)
-from jaxtv._images import ProxInfo
+from jaxtv import _arguments, _tv1d
+from jaxtv._operators import sweeps, tvnd
+from jaxtv._operators.tvnd import ProxInfo
+from jaxtv._plain import certificate, measures, rounded
+from jaxtv._plain import sweeps as plain_sweeps
+from jaxtv._plumbing import sharding
 
 DERIV_TOL = 1e-6
 TOL = 1e-3
@@ -93,11 +87,11 @@ def _prox_tv(
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
     operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
-    wide, *placed = _sharding.placed(axes, *operands)
+    wide, *placed = sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:
         num_sweeps = 0
-        edges = (_sharding.edges(wide, axis).shape for axis in axes)
+        edges = (sharding.edges(wide, axis).shape for axis in axes)
         duals = tuple(jnp.zeros(s, wide.dtype) for s in edges if duals)
     if num_sweeps is not None:
         y = _sweep(wide, lams, axes, num_sweeps, both_modes)
@@ -105,14 +99,14 @@ def _prox_tv(
     else:
         y, info = _converge(wide, lams, duals, axes, tol, deriv_tol, max_sweeps, both_modes)
         duals = info.dual
-    rounded = _sharding.sharded_as(y.astype(x.dtype), x)
+    result = sharding.sharded_as(y.astype(x.dtype), x)
     if not return_info or info is None:
-        return rounded
+        return result
     info = info._replace(dual=None)
     if x.dtype != wide.dtype:
         info = _info_of_rounded(*lax.stop_gradient((wide, y)), info, axes, tol, x.dtype)
     info = jax.tree.map(lambda field: field.squeeze(axes), info)
-    return rounded, lax.stop_gradient(info._replace(dual=duals or None))
+    return result, lax.stop_gradient(info._replace(dual=duals or None))
 
 
 def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
@@ -130,12 +124,12 @@ def _sweep(
 ) -> Array:
     """Sweeps of Alg. 1: the last axis goes first, as rows do before columns."""
     if num_sweeps == 0:
-        return jnp.where(_alternating.is_valid(x, lams, axes), x, jnp.nan)
+        return jnp.where(measures.is_valid(x, lams, axes), x, jnp.nan)
     if len(axes) == 1:  # the first sweep solves it
         line = _tv1d.solve if both_modes else _tv1d.solve_reverse_only
         return line(x, lams[0], axis=axes[0], method="direct")[0]
-    sweeps = _sweeps.solve if both_modes else _sweeps.solve_reverse_only
-    return sweeps(x, *lams[::-1], axes=axes[::-1], num_sweeps=num_sweeps)
+    alternate = sweeps.solve if both_modes else sweeps.solve_reverse_only
+    return alternate(x, *lams[::-1], axes=axes[::-1], num_sweeps=num_sweeps)
 
 
 def _converge(
@@ -151,8 +145,8 @@ def _converge(
     """The prox to a tolerance; the operator takes the axes in ascending order."""
     order = sorted(range(len(axes)), key=axes.__getitem__)
     per_image = (1,) * x.ndim
-    images = _images.solve if both_modes else _images.solve_reverse_only
-    y, info = images(
+    solve = tvnd.solve if both_modes else tvnd.solve_reverse_only
+    y, info = solve(
         x,
         tuple(lams[k] for k in order),
         lax.stop_gradient(tuple(init[k] for k in order if init)),
@@ -183,20 +177,20 @@ def _info_of_sweeps(
     results = duals = tuple(jnp.zeros_like(x) for _ in axes)  # of no sweeps
     if num_sweeps > 0:
         order = slice(None, None, -1)
-        found = _reference_sweeps.line_solves(x, lams[order], axes[order], num_sweeps)
+        found = plain_sweeps.line_solves(x, lams[order], axes[order], num_sweeps)
         results, duals = (of_axes[order] for of_axes in found)
-    gap, bound = _certificate.bound_at(y, x, results, duals, lams, axes)
-    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
+    gap, bound = certificate.bound_at(y, x, results, duals, lams, axes)
+    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
     sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
-    return ProxInfo(gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
+    return ProxInfo(gap, bound, sweeps, converged, measures.is_exact(x, bound, axes))
 
 
 def _info_of_rounded(
     x: Array, y: Array, info: ProxInfo, axes: tuple[int, ...], tol: ArrayLike, dtype: jnp.dtype
 ) -> ProxInfo:
     """`info` of `y`, for `y` rounded to a half type: its error grows by what that moves it."""
-    moved = _rounded.up(_alternating.norm(y - y.astype(dtype).astype(y.dtype), axes))
-    bound = _rounded.up(info.error_bound + moved)
-    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
-    exact = bound <= float(jnp.finfo(dtype).eps) * _alternating.norm(x, axes)
+    moved = rounded.up(measures.norm(y - y.astype(dtype).astype(y.dtype), axes))
+    bound = rounded.up(info.error_bound + moved)
+    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
+    exact = bound <= float(jnp.finfo(dtype).eps) * measures.norm(x, axes)
     return info._replace(error_bound=bound, converged=converged, exact=exact)

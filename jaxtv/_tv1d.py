@@ -9,7 +9,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _lines, _primitive, _sharding
+from jaxtv import _arguments
+from jaxtv._operators import tv1d
+from jaxtv._plain import measures
+from jaxtv._plumbing import primitive, sharding
 
 METHODS = ("direct", "newton")
 
@@ -124,10 +127,10 @@ def _prox_tv_1d(
 ) -> tuple[Array, LineInfo]:
     x = jnp.asarray(x)
     lam = _arguments.weights(lam, x, axis)
-    wide, lam = _sharding.placed((axis,), x.astype(lam.dtype), lam)
+    wide, lam = sharding.placed((axis,), x.astype(lam.dtype), lam)
     rule = solve if both_modes else solve_reverse_only
     y, iterations = rule(wide, lam, axis=axis, method=method)
-    return _sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
+    return sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -148,15 +151,15 @@ def _prox_tv_1d(
 def solve(x: Array, lam: Array, *, axis: int, method: str) -> tuple[Array, Array]:
     """The prox, and the iterations that each line took, of size 1 along `axis`.
 
-    `_lines.push_forward` is the tangent map, `_lines.pull_back` its transpose.
+    `tv1d.push_forward` is the tangent map, `tv1d.pull_back` its transpose.
     """
     if method == "newton":
-        return _lines.newton(x, lam, axis=axis)
+        return tv1d.newton(x, lam, axis=axis)
     iterations = jnp.zeros_like(x.sum(axis, keepdims=True), jnp.int32)
-    return _lines.prox(x, lam, axis=axis), iterations
+    return tv1d.prox(x, lam, axis=axis), iterations
 
 
-solve_reverse_only = _primitive.reverse_only(solve)
+solve_reverse_only = primitive.reverse_only(solve)
 
 
 def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array:
@@ -206,12 +209,12 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
 # each: for that, d = n * eps / 2 * max|x| is enough.
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _lambda_max(x: ArrayLike, axis: int, keepdims: bool) -> Array:
-    (x,) = _sharding.placed((axis,), jnp.asarray(x))
+    (x,) = sharding.placed((axis,), jnp.asarray(x))
     wide = x.astype(_arguments.compute_type(x))
     n = x.shape[axis]
     if n == 0:
         return wide.sum(axis, keepdims=keepdims)
-    unit = lax.stop_gradient(_alternating.unit_of(wide, (axis,)))  # no sum overflows
+    unit = lax.stop_gradient(measures.unit_of(wide, (axis,)))  # no sum overflows
     wide = wide / unit
     rest = wide - lax.slice_in_dim(wide, 0, 1, axis=axis)
     for _ in range(2):  # once more on what the rounding of the mean left

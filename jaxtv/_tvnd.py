@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _sharding
+from jaxtv import _arguments
+from jaxtv._plain import measures
+from jaxtv._plumbing import sharding
 from jaxtv._prox import DERIV_TOL, MAX_SWEEPS, TOL, Duals, Options, ProxInfo, Weights, checked
 
 
@@ -248,9 +250,9 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
 def _total_variation(x: ArrayLike, lam: Weights = 1.0, *, axes: tuple[int, ...]) -> Array:
     x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    x, *lams = _sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
-    total = _alternating.total_variation(x, lams, axes)
-    return (total * jnp.where(_alternating.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
+    x, *lams = sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    total = measures.total_variation(x, lams, axes)
+    return (total * jnp.where(measures.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
 
 
 def two(axes: Sequence[int]) -> tuple[int, ...]:

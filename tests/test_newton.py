@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxtv
-from jaxtv import _lines, _reference_newton
+from jaxtv._operators import tv1d
+from jaxtv._plain import tv1d_newton as plain_newton
 
 LAMS = (0.01, 0.3, 1.0, 4.0, 50.0)
-SOLVERS = {"compiled": _lines.newton, "reference": _reference_newton.newton}
+SOLVERS = {"compiled": tv1d.newton, "reference": plain_newton.newton}
 OWED = {"float32": 1e-5, "float64": 1e-10}
 each_dtype = pytest.mark.parametrize("dtype", OWED)
 each_kind = pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,8 @@ import pytest
 from helpers import assert_prox, bits, rounding_in_step, signal
 
 import jaxtv
-from jaxtv import _reference, _reference_newton
+from jaxtv._plain import tv1d as plain_tv1d
+from jaxtv._plain import tv1d_newton as plain_newton
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 BAD = (np.nan, np.inf, -np.inf)
@@ -186,9 +187,9 @@ def test_numbers_near_the_smallest(factor, dtype):
 LINE_SOLVERS = {
     "direct": jax.jit(jaxtv.prox_tv_1d),
     "newton": jax.jit(functools.partial(jaxtv.prox_tv_1d, method="newton")),
-    "reference": jax.jit(lambda x, lam: _reference.prox(x, jnp.atleast_2d(lam), axis=1)),
+    "reference": jax.jit(lambda x, lam: plain_tv1d.prox(x, jnp.atleast_2d(lam), axis=1)),
     "reference newton": jax.jit(
-        lambda x, lam: _reference_newton.newton(
+        lambda x, lam: plain_newton.newton(
             x, jnp.atleast_2d(lam), axis=1, max_steps=100, halving=False
         )[0]
     ),

@@ -12,7 +12,7 @@ gradient, makes it much faster (Chambolle & Pock, "A remark on accelerated block
 descent", 2015; for more than two axes without proof, so there it also restarts when the dual energy
 rises).
 
-The result is the best point of `_certificate` so far: constant on components of fused pixels, so
+The result is the best point of `certificate.py` so far: constant on components of fused pixels, so
 that its equalities say what the derivative needs to know.
 
 Every quantity of an image is its own: momentum, restart, tests, stop. Arrays of one number per
@@ -22,7 +22,6 @@ image keep the TV axes with size 1. `cpu/tvnd.h` computes the same.
 import functools
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,7 +29,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _certificate, _lines, _reference, _rounded, _sharding
+from jaxtv._operators import certificate as op_certificate
+from jaxtv._operators import tv1d
+from jaxtv._plain import certificate, measures, rounded
+from jaxtv._plain import tv1d as plain_tv1d
+from jaxtv._plumbing import sharding
 
 
 class _Sweeps(NamedTuple):
@@ -65,34 +68,10 @@ class _Goal(NamedTuple):
 _FIRST_TEST, _FIRST_UNION, _VAIN_TESTS = 4, 20, 6
 
 
-def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
-    """Weighted total variation of each image, TV axes of size 1."""
-    total = jnp.zeros((), x.dtype)
-    for lam, axis in zip(lams, axes, strict=True):
-        step = jnp.abs(jnp.diff(x, axis=axis))
-        # An infinite weight on no step costs nothing, and its derivatives are 0: no inf * 0.
-        total = total + (jnp.where(step == 0, 0, lam) * step).sum(axes, keepdims=True)
-    return total
-
-
-def norm(x: Array, axes: tuple[int, ...]) -> Array:
-    """||x|| of each image, TV axes of size 1. No square over- or underflows."""
-    unit = _certificate.scale(x, axes)
-    return unit * jnp.sqrt(_rounded.total((x / unit) ** 2, axes))
-
-
-def deviation(x: Array, axes: tuple[int, ...]) -> Array:
-    """||x - mean(x)|| of each image, rounded down; TV axes of size 1."""
-    pixels = max(math.prod(x.shape[axis] for axis in axes), 1)
-    for _ in range(2):  # the first mean is rounded at the size of x, the second at that of x - mean
-        x = x - _rounded.total(x, axes) / pixels
-    return _rounded.down(norm(x, axes))
-
-
 def solve(
     x: Array, tol: Array, max_sweeps: Array, *operands: Array, axes: tuple[int, ...]
 ) -> tuple[Array, ...]:
-    """See `jaxtv._images.prox`; the result is that of its `Solution`.
+    """See `jaxtv._operators.tvnd.prox`; the result is that of its `Solution`.
 
     Args:
       x: the images.
@@ -102,26 +81,28 @@ def solve(
       axes: ascending, not negative.
     """
     lams, init = operands[: len(axes)], operands[len(axes) :]
-    valid = is_valid(x, lams, axes)
+    valid = measures.is_valid(x, lams, axes)
     # Constant images, and those without any weight, are their own prox.
-    given = (x == x.max(axes, keepdims=True)).all(axes, keepdims=True) | ~any_positive(lams, axes)
-    unit = unit_of(x, axes)
+    given = (x == x.max(axes, keepdims=True)).all(axes, keepdims=True) | ~measures.any_positive(
+        lams, axes
+    )
+    unit = measures.unit_of(x, axes)
     z, *scaled = (a / unit for a in (x, *lams, *init))
     weights, start = scaled[: len(axes)], _feasible(z, scaled, axes)
-    goal = _Goal(tol * deviation(z, axes), rounding(z, axes))
+    goal = _Goal(tol * measures.deviation(z, axes), measures.rounding(z, axes))
     search = _solve_scaled(z, weights, start, goal, jnp.where(valid & ~given, max_sweeps, 0), axes)
 
     y, gap, bound = search.best
     converged, exact = given | (bound <= goal.target), given | (bound <= goal.rounding)
     y = jnp.where(given, x, y * unit)  # bit for bit, whatever scaling rounds
-    gap = _rounded.product(_rounded.product(gap, unit), unit)
+    gap = rounded.product(rounded.product(gap, unit), unit)
     gap, bound = (jnp.where(given, 0, a) for a in (gap, bound * unit))
     y, gap, bound = (jnp.where(valid, a, jnp.nan) for a in (y, gap, bound))
     sweeps = search.sweeps
     results = y, gap, bound, sweeps.count, valid & converged, valid & exact
     if not init:
         return results
-    read = map(_certificate.edge_duals, sweeps.results, sweeps.duals, weights, axes)
+    read = map(certificate.edge_duals, sweeps.results, sweeps.duals, weights, axes)
     duals = (
         jnp.where(valid & ~given, jnp.where(sweeps.count > 0, p, p_start) * unit, 0)
         for p, p_start in zip(read, start, strict=True)
@@ -184,7 +165,7 @@ def _better(
 ) -> _Best:
     """The better of `best` and of what the sweeps certify, for the images where it is wanted."""
     votes = jnp.broadcast_to(vote, (1,) * x.ndim)
-    found = _Best(*_certificate.certify(x, sweeps.results, sweeps.duals, lams, votes, axes))
+    found = _Best(*op_certificate.certify(x, sweeps.results, sweeps.duals, lams, votes, axes))
     better = wanted & (found.bound < best.bound)
     return jax.tree.map(lambda a, b: jnp.where(better, a, b), found, best)
 
@@ -193,44 +174,6 @@ def _next_test(count: Array, missing: Array) -> Array:
     """When to look at the certificate next: it falls about like 1 / sweeps^2."""
     factor = jnp.clip(missing**0.45, 1.15, 1.4)
     return jnp.maximum(count + 1, jnp.ceil(count.astype(factor.dtype) * factor).astype(count.dtype))
-
-
-def rounding(x: Array, axes: tuple[int, ...]) -> Array:
-    """The error of an image whose pixels are rounded."""
-    return jnp.finfo(x.dtype).eps * norm(x, axes)
-
-
-def is_exact(x: Array, bound: Array, axes: tuple[int, ...]) -> Array:
-    """Whether an error bound is at the rounding of the type."""
-    return bound <= rounding(x, axes)
-
-
-def is_valid(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
-    """Whether an image and its weights are such that it has a prox; TV axes of size 1."""
-    return jnp.isfinite(x).all(axes, keepdims=True) & are_weights(x, lams, axes)
-
-
-def are_weights(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
-    """Whether no weight of an image is negative or NaN; TV axes of size 1."""
-    edges = [lam for lam, axis in zip(lams, axes, strict=True) if x.shape[axis] != 1]
-    fit = ((lam >= 0).all(axes, keepdims=True) for lam in edges)
-    return functools.reduce(operator.and_, fit, jnp.array(True))
-
-
-def any_positive(lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
-    """Whether an image has a positive weight; TV axes of size 1."""
-    return functools.reduce(operator.or_, ((w > 0).any(axes, keepdims=True) for w in lams))
-
-
-def unit_of(x: Array, axes: tuple[int, ...]) -> Array:
-    """The power of two by which to divide each image, so that no square over- or underflows.
-
-    Its inverse is a normal number too: XLA may multiply by that.
-    """
-    largest = jnp.abs(x).max(axes, keepdims=True)
-    _, exponent = jnp.frexp(jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1))
-    finfo = jnp.finfo(x.dtype)
-    return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, finfo.minexp, finfo.maxexp - 2))
 
 
 def _feasible(x: Array, operands: Sequence[Array], axes: tuple[int, ...]) -> list[Array]:
@@ -245,7 +188,7 @@ def _feasible(x: Array, operands: Sequence[Array], axes: tuple[int, ...]) -> lis
     duals = []
     for lam, p, axis in zip(operands[:count], operands[count:], axes, strict=False):
         bound = jnp.minimum(lam, most)
-        p = jnp.broadcast_to(jnp.clip(p, -bound, bound), _sharding.edges(x, axis).shape)
+        p = jnp.broadcast_to(jnp.clip(p, -bound, bound), sharding.edges(x, axis).shape)
         duals.append(jnp.where(jnp.isnan(p), 0, p))
     return duals
 
@@ -265,7 +208,7 @@ def _start(
         if a > 0:  # the first sweep begins by minimising over v_0
             warm |= (duals[a] != 0).any(axes, keepdims=True)
     if len(axes) == 2:
-        halfway = (x - _lines.prox(x, lams[1], axis=axes[1])) / 2
+        halfway = (x - tv1d.prox(x, lams[1], axis=axes[1])) / 2
         duals[1] = jnp.where(warm, duals[1], halfway) if init else halfway
     per_image = jnp.zeros_like(x.sum(axes, keepdims=True))
     sweeps = _Sweeps(
@@ -314,11 +257,11 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
     ahead = tuple(v + beta * (v - u) for v, u in zip(state.duals[1:], state.previous, strict=True))
 
     rest = x - sum(ahead, jnp.zeros_like(x))
-    y = _lines.prox(rest, lams[0], axis=axes[0])
+    y = tv1d.prox(rest, lams[0], axis=axes[0])
     results, duals = [y], [rest - y]
     for lam, axis, v in zip(lams[1:], axes[1:], ahead, strict=True):
         z = y + v
-        y = _lines.prox(z, lam, axis=axis)
+        y = tv1d.prox(z, lam, axis=axis)
         results.append(y)
         duals.append(z - y)
 
@@ -344,7 +287,7 @@ def _sweep(x: Array, lams: Sequence[Array], axes: tuple[int, ...], state: _Sweep
 
 
 def component_mean(y: Array, v: Array, *lams: Array, axes: tuple[int, ...]) -> tuple[Array]:
-    """See `jaxtv._images.component_mean`."""
-    joined = [_certificate.equal_edges(y, lam, a) for lam, a in zip(lams, axes, strict=True)]
-    mean = _certificate.component_mean(v, joined, axes)
-    return (jnp.where(_reference.no_derivative(y, v), y, mean),)
+    """See `jaxtv._operators.tvnd.component_mean`."""
+    joined = [certificate.equal_edges(y, lam, a) for lam, a in zip(lams, axes, strict=True)]
+    mean = certificate.component_mean(v, joined, axes)
+    return (jnp.where(plain_tv1d.no_derivative(y, v), y, mean),)

@@ -2,7 +2,7 @@
 """Operators on every image of an array, as JAX primitives.
 
 An image spans the TV axes, ascending; all other axes are batch axes. What the operators compute is
-in `cpu/tvnd.h` (compiled) and `_alternating.py` (plain JAX).
+in `cpu/tvnd.h` (compiled) and `jaxtv/_plain/tvnd.py`.
 """
 
 import functools
@@ -14,7 +14,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _alternating, _lines, _primitive, _sharding
+from jaxtv._operators import tv1d
+from jaxtv._plain import measures
+from jaxtv._plain import tvnd as plain_tvnd
+from jaxtv._plumbing import primitive, sharding
 
 
 class ProxInfo(NamedTuple):
@@ -61,7 +64,7 @@ def prox(
 
     Args:
       x: float32 or float64, any shape.
-      lams: weights, one for each of `axes`, as for `_lines.prox`.
+      lams: weights, one for each of `axes`, as for `tv1d.prox`.
       init: duals to start from, one for each of `axes`, of such shapes as `lams`; or none.
       tol: same dtype and rank as x, size 1 along `axes`, else that of x or 1.
       max_sweeps: int32, of such a shape as `tol`.
@@ -72,9 +75,9 @@ def prox(
       it was solved, in fields that have size 1 along `axes`.
     """
     if init:
-        results = _primitive.bind(_warm_prox_p, x, tol, max_sweeps, *lams, *init, axes=axes)
+        results = primitive.bind(_warm_prox_p, x, tol, max_sweeps, *lams, *init, axes=axes)
     else:
-        results = _primitive.bind(_prox_p, x, tol, max_sweeps, *lams, axes=axes)
+        results = primitive.bind(_prox_p, x, tol, max_sweeps, *lams, axes=axes)
     y, gap, bound, sweeps, converged, exact, *dual = results
     return y, ProxInfo(gap, bound, sweeps, converged, exact, tuple(dual) or None)
 
@@ -84,14 +87,14 @@ def component_mean(y: Array, lams: Sequence[Array], v: Array, *, axes: tuple[int
 
     Pixels are connected along an axis if their weight is positive.
     """
-    return _primitive.bind(_component_mean_p, y, v, *lams, axes=axes)[0]
+    return primitive.bind(_component_mean_p, y, v, *lams, axes=axes)[0]
 
 
 def push_forward(
     y: Array, lams: Sequence[Array], dx: Array, dlams: Sequence[Array], *, axes: tuple[int, ...]
 ) -> Array:
     """The tangent P (dx - sum_a D_a^T (s_a * dlam_a)) of the prox `y`; linear in both tangents."""
-    return _primitive.bind(_push_forward_p, dx, y, *dlams, *lams, axes=axes)[0]
+    return primitive.bind(_push_forward_p, dx, y, *dlams, *lams, axes=axes)[0]
 
 
 # Implicit differentiation at the solution. Let A be the edges, of any axis, across which y is
@@ -126,7 +129,7 @@ def _solve(
 @_solve.defjvp
 def _solve_jvp(axes, primals, tangents):
     x, lams, init, tol, deriv_tol, max_sweeps = primals
-    deviation = _alternating.deviation(lax.stop_gradient(x), axes)
+    deviation = measures.deviation(lax.stop_gradient(x), axes)
     closer = jnp.minimum(tol, jnp.maximum(deriv_tol, _closest_tol(x, deviation, axes)))
     y, info = _solve(x, lams, init, closer, deriv_tol, max_sweeps, axes)
     info = info._replace(converged=info.converged | (info.error_bound <= tol * deviation))
@@ -140,7 +143,7 @@ def _closest_tol(x: Array, deviation: Array, axes: tuple[int, ...]) -> Array:
 
     In float32 the bound may stay at twice the rounding, however many sweeps are made.
     """
-    rounding = _alternating.rounding(lax.stop_gradient(x), axes)
+    rounding = measures.rounding(lax.stop_gradient(x), axes)
     return 4 * rounding / jnp.where(deviation > 0, deviation, 1)
 
 
@@ -158,7 +161,7 @@ def solve(
     return _solve(x, lams, init, tol, deriv_tol, max_sweeps, axes)
 
 
-solve_reverse_only = _primitive.reverse_only(solve)
+solve_reverse_only = primitive.reverse_only(solve)
 
 
 def _no_tangent(value: Array) -> Array:
@@ -169,45 +172,43 @@ def _no_tangent(value: Array) -> Array:
 def _push_forward(dx: Array, y: Array, *operands: Array, axes: tuple[int, ...]) -> list[Array]:
     dlams, lams = operands[: len(axes)], operands[len(axes) :]
     for dlam, axis in zip(dlams, axes, strict=True):
-        dx = _lines.shifted(y, dx, dlam, axis=axis)
+        dx = tv1d.shifted(y, dx, dlam, axis=axis)
     return [component_mean(y, lams, dx, axes=axes)]
 
 
 def _push_forward_transpose(cotangents, y: Array, *lams: Array, axes: tuple[int, ...]):
     x_bar = component_mean(y, lams, *cotangents, axes=axes)
-    lam_bars = (-_lines.jump_signs(y, axis=a) * jnp.diff(x_bar, axis=a) for a in axes)
+    lam_bars = (-tv1d.jump_signs(y, axis=a) * jnp.diff(x_bar, axis=a) for a in axes)
     return [x_bar, *lam_bars]
 
 
 def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     dtypes = (x.dtype, x.dtype, jnp.int32, bool, bool)
-    return [x, *(_sharding.reduced(x, axes, dtype) for dtype in dtypes)]
+    return [x, *(sharding.reduced(x, axes, dtype) for dtype in dtypes)]
 
 
 def _warm_results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
-    return [*_results(x, axes=axes), *(_sharding.edges(x, axis) for axis in axes)]
+    return [*_results(x, axes=axes), *(sharding.edges(x, axis) for axis in axes)]
 
 
-_prox_p = _primitive.make(
-    "jaxtv_prox_tvnd", _alternating.solve, results=_results, full_operands=(0,)
+_prox_p = primitive.make("jaxtv_prox_tvnd", plain_tvnd.solve, results=_results, full_operands=(0,))
+_warm_prox_p = primitive.make(
+    "jaxtv_prox_tvnd_warm", plain_tvnd.solve, results=_warm_results, full_operands=(0,)
 )
-_warm_prox_p = _primitive.make(
-    "jaxtv_prox_tvnd_warm", _alternating.solve, results=_warm_results, full_operands=(0,)
-)
-_component_mean_p = _primitive.make(
+_component_mean_p = primitive.make(
     "jaxtv_component_mean",
-    _alternating.component_mean,
+    plain_tvnd.component_mean,
     results=lambda y, *_, axes: [y],
     full_operands=(0, 1),
 )
-_push_forward_p = _primitive.make(
+_push_forward_p = primitive.make(
     "jaxtv_component_push_forward",
     _push_forward,
     results=lambda dx, *_, axes: [dx],
     full_operands=(0, 1),
 )
-_primitive.self_adjoint(_component_mean_p, operand=1)
-_primitive.linear(
+primitive.self_adjoint(_component_mean_p, operand=1)
+primitive.linear(
     _push_forward_p,
     _push_forward_transpose,
     operands=lambda axes: (0, *range(2, 2 + len(axes))),

@@ -21,32 +21,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.core import ShapedArray
 
-from jaxtv import _primitive, _rounded, _scan, _sharding
-
-
-def certify(
-    x: Array,
-    results: Sequence[Array],
-    duals: Sequence[Array],
-    lams: Sequence[Array],
-    vote: Array,
-    axes: tuple[int, ...],
-) -> tuple[Array, Array, Array]:
-    """The point z, the duality gap at it, and a bound of its distance to the prox, per image.
-
-    Args:
-      x: float32 or float64, any shape.
-      results: of the line solves along each of `axes`, of the shape of x.
-      duals: v_a of each of `axes`, of the shape of x.
-      lams: weights, one for each of `axes`, as for `_lines.prox`.
-      axes: ascending, not negative.
-      vote: bool, of the rank of x and of size 1 along `axes`, else that of x or 1: for which images
-        to fuse the equalities that win a vote, not all.
-    """
-    z, gap, bound = _primitive.bind(_certify_p, x, vote, *results, *duals, *lams, axes=axes)
-    return z, gap, bound
+from jaxtv._plain import rounded, scan
 
 
 def equal_edges(y: Array, lam: Array, axis: int) -> Array:
@@ -93,7 +69,7 @@ def bound_at(
     return _gap(y, edges, _residual(x, edges, axes), lams, scale(x, axes), axes)
 
 
-def _plain(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
+def certify(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
     count = len(axes)
     results, duals, lams = (operands[i * count : (i + 1) * count] for i in range(3))
     edges = [edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
@@ -112,7 +88,7 @@ def _residual(x: Array, edges: Sequence[Array], axes: tuple[int, ...]) -> tuple[
         for sign, ends in ((1, (0, 1)), (-1, (1, 0))):
             pad = [ends if d == axis else (0, 0) for d in range(x.ndim)]
             terms.append(jnp.pad(sign * p, pad))
-    return _rounded.exact_sum(terms)
+    return rounded.exact_sum(terms)
 
 
 def _gap(
@@ -129,16 +105,16 @@ def _gap(
     """
     high, low, slack = residual
     off = (jnp.abs((z - high) - low) + slack) / unit
-    square = _rounded.total(_rounded.product(off, off), axes)
+    square = rounded.total(rounded.product(off, off), axes)
     jumps = jnp.zeros_like(square)
     for p, lam, axis in zip(edges, lams, axes, strict=True):
         # Neither p = w nor an infinite weight on no step costs anything, exactly.
         step = jnp.diff(z, axis=axis)
-        cost = _rounded.product(jnp.abs(step) / unit, (lam - jnp.sign(step) * p) / unit)
-        jumps += _rounded.total(jnp.where(step == 0, 0, cost), axes)
-    gap = _rounded.product(_rounded.product(square / 2 + jumps, unit), unit)
+        cost = rounded.product(jnp.abs(step) / unit, (lam - jnp.sign(step) * p) / unit)
+        jumps += rounded.total(jnp.where(step == 0, 0, cost), axes)
+    gap = rounded.product(rounded.product(square / 2 + jumps, unit), unit)
     bound = (jnp.sqrt(square) + jnp.sqrt(square + 4 * jumps)) / 2 * unit
-    return _rounded.up(gap), _rounded.up(bound)
+    return rounded.up(gap), rounded.up(bound)
 
 
 def scale(x: Array, axes: tuple[int, ...]) -> Array:
@@ -163,7 +139,7 @@ def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:
         low = jnp.clip(low_a + step_b, low_b, high_b)
         return step_a + step_b, low, jnp.clip(high_a + step_b, low_b, high_b)
 
-    total, low, high = _scan.scan_by_doubling(then, (step, low, high), axis=axis)
+    total, low, high = scan.scan_by_doubling(then, (step, low, high), axis=axis)
     return jnp.clip(total, low, high)
 
 
@@ -202,15 +178,4 @@ def _run_scan(combine, values: Array, joined: Array, axis: int, *, reverse: bool
         (value_a, start_a), (value_b, start_b) = a, b
         return jnp.where(start_b, value_b, combine(value_a, value_b)), start_a | start_b
 
-    return _scan.associative_scan(then, (values, starts), reverse=reverse, axis=axis)[0]
-
-
-def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
-    per_image = _sharding.reduced(x, axes, x.dtype)
-    return [x, per_image, per_image]
-
-
-# Weights that are not mapped by `vmap` while x is are spread with the rest.
-_ALL_OPERANDS = range(1 << 10)
-
-_certify_p = _primitive.make("jaxtv_certify", _plain, results=_results, full_operands=_ALL_OPERANDS)
+    return scan.associative_scan(then, (values, starts), reverse=reverse, axis=axis)[0]

@@ -74,7 +74,7 @@ def platforms_of(target: str) -> list[str]:
 
 def why_plain(platform: str) -> str:
     """Why there are no compiled kernels for "cpu" or "cuda", and what to do."""
-    checkout = pathlib.Path(__file__).resolve().parent.parent
+    checkout = pathlib.Path(__file__).resolve().parents[2]
     if not _modules and (checkout / "CMakeLists.txt").exists():
         return (
             f"Python imports jaxtv from the source checkout {checkout}, where nothing is compiled, "

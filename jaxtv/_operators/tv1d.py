@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Operators on every line of an array along one axis.
 
-What they compute is in `core/` (compiled) and `_reference.py` (plain JAX).
+What they compute is in `core/` (compiled) and `jaxtv/_plain/tv1d.py`.
 """
 
 import functools
@@ -11,7 +11,9 @@ from jax import Array, lax
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 
-from jaxtv import _primitive, _reference, _reference_newton, _sharding
+from jaxtv._plain import tv1d as plain_tv1d
+from jaxtv._plain import tv1d_newton as plain_newton
+from jaxtv._plumbing import primitive, sharding
 
 NEWTON_STEPS = 100
 """Where Newton's method leaves a line to the direct one, unless the caller says otherwise."""
@@ -26,7 +28,7 @@ def prox(x: Array, lam: Array, *, axis: int) -> Array:
         less than that of `x`.
       axis: not negative.
     """
-    return _primitive.bind(_prox_p, x, lam, axis=axis)[0]
+    return primitive.bind(_prox_p, x, lam, axis=axis)[0]
 
 
 def newton(
@@ -49,13 +51,13 @@ def newton(
     Returns:
       The prox, and int32 steps with size 1 along `axis`.
     """
-    y, steps = _primitive.bind(_newton_p, x, lam, axis=axis, max_steps=max_steps, halving=halving)
+    y, steps = primitive.bind(_newton_p, x, lam, axis=axis, max_steps=max_steps, halving=halving)
     return y, steps
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
     """The mean of `v` over each maximal run of equal `y` along `axis`; self-adjoint in `v`."""
-    return _primitive.bind(_run_mean_p, y, v, axis=axis)[0]
+    return primitive.bind(_run_mean_p, y, v, axis=axis)[0]
 
 
 def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Array]:
@@ -69,7 +71,7 @@ def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Arra
       Two arrays. The second has the shape of `y`, but that of `lam` along `axis`: a number for each
       edge, or their sum for each line. Lines that share a weight are not summed.
     """
-    x_bar, lam_bar = _primitive.bind(_pull_back_p, y, v, lam, axis=axis)
+    x_bar, lam_bar = primitive.bind(_pull_back_p, y, v, lam, axis=axis)
     return x_bar, lam_bar
 
 
@@ -86,7 +88,7 @@ def push_forward(y: Array, lam: Array, dx: Array | None, dlam: Array | None, *, 
     if dlam is None:  # P is its own transpose
         return pull_back(y, lam, jnp.zeros_like(y) if dx is None else dx, axis=axis)[0]
     dx = jnp.zeros_like(y) if dx is None else dx
-    return _primitive.bind(_push_forward_p, dx, y, dlam, lam, axis=axis)[0]
+    return primitive.bind(_push_forward_p, dx, y, dlam, lam, axis=axis)[0]
 
 
 def _push_forward(dx: Array, y: Array, dlam: Array, lam: Array, *, axis: int) -> list[Array]:
@@ -108,8 +110,8 @@ def jump_signs(y: Array, *, axis: int) -> Array:
     return (jump > 0).astype(y.dtype) - (jump < 0).astype(y.dtype)
 
 
-def _prox_jvp(primitive: Primitive, operands, tangents, *, axis: int, **params):
-    results = _primitive.bind(primitive, *operands, axis=axis, **params)
+def _prox_jvp(operator: Primitive, operands, tangents, *, axis: int, **params):
+    results = primitive.bind(operator, *operands, axis=axis, **params)
     y, lam = lax.stop_gradient((results[0], operands[1]))
     return results, push_forward(y, lam, *tangents, axis=axis)
 
@@ -123,41 +125,41 @@ def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *
 
 
 def _cotangents(y: ShapedArray, _, lam: ShapedArray, *, axis: int) -> list[ShapedArray]:
-    return [y, _sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
+    return [y, sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
 
 
-_prox_p = _primitive.make(
+_prox_p = primitive.make(
     "jaxtv_prox_tv1d",
-    lambda x, lam, *, axis: [_reference.prox(x, lam, axis=axis)],
+    lambda x, lam, *, axis: [plain_tv1d.prox(x, lam, axis=axis)],
     results=lambda x, *_, axis: [x],
     full_operands=(0,),
 )
-_newton_p = _primitive.make(
+_newton_p = primitive.make(
     "jaxtv_prox_tv1d_newton",
-    _reference_newton.newton,
-    results=lambda x, *_, axis, **__: [x, _sharding.reduced(x, (axis,), jnp.int32)],
+    plain_newton.newton,
+    results=lambda x, *_, axis, **__: [x, sharding.reduced(x, (axis,), jnp.int32)],
     full_operands=(0,),
 )
-_run_mean_p = _primitive.make(
+_run_mean_p = primitive.make(
     "jaxtv_run_mean",
-    lambda y, v, *, axis: [_reference.run_mean(y, v, axis=axis)],
+    lambda y, v, *, axis: [plain_tv1d.run_mean(y, v, axis=axis)],
     results=lambda y, *_, axis: [y],
     full_operands=(0, 1),
 )
-_pull_back_p = _primitive.make(
+_pull_back_p = primitive.make(
     "jaxtv_pull_back",
-    _reference.pull_back,
+    plain_tv1d.pull_back,
     results=_cotangents,
     full_operands=(0, 1),
 )
-_push_forward_p = _primitive.make(
+_push_forward_p = primitive.make(
     "jaxtv_push_forward",
     _push_forward,
     results=lambda dx, *_, axis: [dx],
     full_operands=(0, 1),
 )
-_primitive.self_adjoint(_run_mean_p, operand=1)
-_primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (1,))
-_primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (0, 2))
-_primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))
-_primitive.differentiable(_newton_p, functools.partial(_prox_jvp, _newton_p))
+primitive.self_adjoint(_run_mean_p, operand=1)
+primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (1,))
+primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (0, 2))
+primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))
+primitive.differentiable(_newton_p, functools.partial(_prox_jvp, _newton_p))

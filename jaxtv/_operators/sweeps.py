@@ -28,7 +28,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
-from jaxtv import _primitive, _reference_sweeps, _sharding
+from jaxtv._plain import sweeps as plain_sweeps
+from jaxtv._plumbing import primitive, sharding
 
 
 def prox(
@@ -38,22 +39,22 @@ def prox(
 
     Args:
       x: float32 or float64, any shape.
-      lams: weights, one for each of `axes`, as for `_lines.prox`.
+      lams: weights, one for each of `axes`, as for `tv1d.prox`.
       axes: at least two, in the order in which a sweep solves along them, not negative.
       num_sweeps: how many.
     """
     params = {"axes": axes, "num_sweeps": num_sweeps, "keep_bits": True}
-    y, bits = _primitive.bind(_sweeps_p, x, *lams, **params)
+    y, bits = primitive.bind(_sweeps_p, x, *lams, **params)
     return y, bits
 
 
 def solve(x: Array, *lams: Array, axes: tuple[int, ...], num_sweeps: int) -> Array:
     """The result of `prox`; the codes are all that its derivatives keep."""
     params = {"axes": axes, "num_sweeps": num_sweeps, "keep_bits": False}
-    return _primitive.bind(_sweeps_p, x, *lams, **params)[0]
+    return primitive.bind(_sweeps_p, x, *lams, **params)[0]
 
 
-solve_reverse_only = _primitive.reverse_only(solve)
+solve_reverse_only = primitive.reverse_only(solve)
 
 
 def reverse(
@@ -69,7 +70,7 @@ def reverse(
       edges: for each axis, 1 for a number for each edge, 0 for their sum over each line.
     """
     params = {"axes": axes, "num_sweeps": num_sweeps, "edges": edges}
-    return _primitive.bind(_reverse_p, y_bar, bits, **params)
+    return primitive.bind(_reverse_p, y_bar, bits, **params)
 
 
 def tangent(
@@ -83,7 +84,7 @@ def tangent(
 ) -> Array:
     """The tangent of the result, from those of `x` and of the weights: `reverse` transposed."""
     params = {"axes": axes, "num_sweeps": num_sweeps, "edges": edges}
-    return _primitive.bind(_tangent_p, dx, bits, *dlams, **params)[0]
+    return primitive.bind(_tangent_p, dx, bits, *dlams, **params)[0]
 
 
 def _forward_results(
@@ -91,7 +92,7 @@ def _forward_results(
 ) -> list[ShapedArray]:
     if not keep_bits:
         return [x]
-    first, planes = min(axes), _reference_sweeps.num_planes(len(axes), num_sweeps)
+    first, planes = min(axes), plain_sweeps.num_planes(len(axes), num_sweeps)
     cuts = x.sharding.spec
     spec = jax.sharding.PartitionSpec(*cuts[:first], None, *cuts[first:])
     shape = (*x.shape[:first], planes, *x.shape[first:])
@@ -110,7 +111,7 @@ def _reverse_results(
     del num_sweeps
     sizes = (y_bar.shape[a] - 1 if each else 1 for a, each in zip(axes, edges, strict=True))
     lam_bars = (
-        _sharding.reduced(y_bar, (axis,), y_bar.dtype, size)
+        sharding.reduced(y_bar, (axis,), y_bar.dtype, size)
         for axis, size in zip(axes, sizes, strict=True)
     )
     return [y_bar, *lam_bars]
@@ -143,29 +144,29 @@ def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
         plane = lax.index_in_dim(bits, 0, min(params["axes"]), keepdims=False)
         dx = jnp.zeros_like(plane, given.dtype)
     dlams = [
-        jnp.zeros_like(_reference_sweeps.per_weight(dx, axis, each)) if d is None else d
+        jnp.zeros_like(plain_sweeps.per_weight(dx, axis, each)) if d is None else d
         for d, axis, each in zip(dlams, params["axes"], params["edges"], strict=True)
     ]
     return [tangent(dx, dlams, bits, **params)]
 
 
-_sweeps_p = _primitive.make(
-    "jaxtv_sweeps", _reference_sweeps.forward, results=_forward_results, full_operands=(0,)
+_sweeps_p = primitive.make(
+    "jaxtv_sweeps", plain_sweeps.forward, results=_forward_results, full_operands=(0,)
 )
-_reverse_p = _primitive.make(
+_reverse_p = primitive.make(
     "jaxtv_sweeps_reverse",
-    _reference_sweeps.reverse,
+    plain_sweeps.reverse,
     results=_reverse_results,
     full_operands=(0, 1),
 )
-_tangent_p = _primitive.make(
+_tangent_p = primitive.make(
     "jaxtv_sweeps_tangent",
-    _reference_sweeps.tangent,
+    plain_sweeps.tangent,
     results=lambda dx, *_, **__: [dx],
     full_operands=(0, 1),
 )
-_primitive.differentiable(_sweeps_p, _jvp)
-_primitive.linear(_reverse_p, _reverse_transpose, operands=lambda **_: (0,))
-_primitive.linear(
+primitive.differentiable(_sweeps_p, _jvp)
+primitive.linear(_reverse_p, _reverse_transpose, operands=lambda **_: (0,))
+primitive.linear(
     _tangent_p, _tangent_transpose, operands=lambda axes, **_: (0, *range(2, 2 + len(axes)))
 )

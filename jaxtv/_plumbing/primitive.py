@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """JAX primitives that run compiled kernels.
 
-All of JAX's machinery that the operators need is here and in `_sharding.py`: a kernel per platform,
+All of JAX's machinery that the operators need is here and in `sharding.py`: a kernel per platform,
 batching, sharding, differentiation of the linear ones. An operand is never transposed or reshaped:
 the kernels read which axes are meant from the parameter `axis` or `axes`, counted from the front.
 All other dimensions are batch dimensions, and those before the first of the axes are where arrays
@@ -22,7 +22,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 
-from jaxtv import _ffi, _sharding
+from jaxtv._plumbing import ffi, sharding
 
 
 def make(
@@ -56,7 +56,7 @@ def make(
     primitive.def_abstract_eval(results)
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, _lower_to_plain(reference))
-    for platform in _ffi.platforms_of(name):
+    for platform in ffi.platforms_of(name):
         rule = _lower_to(name, primitive, platform, reference)
         mlir.register_lowering(primitive, rule, platform=platform)
     return primitive
@@ -64,7 +64,7 @@ def make(
 
 def bind(primitive: Primitive, *operands: Array, **params: Any) -> list[Array]:
     """The results of a primitive that `make` made."""
-    alike = _sharding.match_manual_axes(*operands)
+    alike = sharding.match_manual_axes(*operands)
     x = jax.typeof(alike[0])
     if not any(x.sharding.spec[_first_axis(params) :]):
         return primitive.bind(*alike, **params)
@@ -93,7 +93,7 @@ def _bind_per_device(
         in_specs=tuple(map(spec, operands)),
         out_specs=[spec(r) for r in results],
     )
-    return mapped(*(_sharding.resharded(a, spec(a)) for a in operands))
+    return mapped(*(sharding.resharded(a, spec(a)) for a in operands))
 
 
 def _names(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
@@ -200,7 +200,7 @@ def _summed_to(operand: ShapedArray, cotangent: Array) -> Array:
     """The cotangent of an operand that may broadcast, from that of one that does not."""
     pairs = zip(operand.shape, cotangent.shape, strict=True)
     shared = tuple(d for d, (own, full) in enumerate(pairs) if own != full)
-    return _sharding.resharded(cotangent.sum(shared, keepdims=True), operand.sharding.spec)
+    return sharding.resharded(cotangent.sum(shared, keepdims=True), operand.sharding.spec)
 
 
 def _first_axis(params: dict[str, Any]) -> int:
@@ -233,8 +233,8 @@ def _lower_to_plain(reference: Callable) -> Callable:
     lower = mlir.lower_fun(reference, multiple_results=True)
 
     def rule(ctx, *operands, **params):
-        if "cuda" in ctx.module_context.platforms and "cuda" not in _ffi.compiled_platforms:
-            _ffi.warn_of_plain_jax("cuda")
+        if "cuda" in ctx.module_context.platforms and "cuda" not in ffi.compiled_platforms:
+            ffi.warn_of_plain_jax("cuda")
         return lower(ctx, *operands, **params)
 
     return rule
@@ -250,7 +250,7 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
         first = _first_axis(params)
         x = ctx.avals_in[0]
         sizes = tuple(x.shape[axis] for axis in sorted(params.get("axes", (first,))))
-        if not _ffi.takes(target, platform, sizes, x.dtype.itemsize):
+        if not ffi.takes(target, platform, sizes, x.dtype.itemsize):
             whole = mlir.lower_fun(functools.partial(reference, **params), multiple_results=True)
             return whole(ctx, *operands)
         batch = ctx.avals_out[0].shape[:first]
@@ -263,12 +263,12 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
 
             return mlir.lower_fun(spread, multiple_results=True)(ctx, *operands)
         num_results = len(ctx.avals_out)
-        if (scratch := _ffi.scratch_of(target, platform)) is not None:
+        if (scratch := ffi.scratch_of(target, platform)) is not None:
             lines, axes = ctx.avals_out[0].shape[first:], len(params.get("axes", [first]))
             size = _scratch_bytes(lines, axes, *scratch)
             work_space = ShapedArray((*batch, size), jnp.uint8)
             ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
-        extra = _sharding.partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
+        extra = sharding.partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
         attributes = {k: np.array(v) if isinstance(v, tuple) else v for k, v in params.items()}
         lowering = jax.ffi.ffi_lowering(target, extra_attributes=extra)
         values = lowering(ctx, *operands, **attributes)[:num_results]

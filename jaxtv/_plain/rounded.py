@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _scan
+from jaxtv._plain import scan
 
 _WINDOW = 8
 
@@ -25,7 +25,7 @@ def total(terms: Array, axes: tuple[int, ...]) -> Array:
             terms = _by_eights(terms, axis)
         else:
             start = [(1, 0) if d == axis else (0, 0) for d in range(terms.ndim)]  # n may be 0
-            sums = _scan.scan_by_doubling(jnp.add, jnp.pad(terms, start), axis=axis)
+            sums = scan.scan_by_doubling(jnp.add, jnp.pad(terms, start), axis=axis)
             terms = lax.slice_in_dim(sums, n, n + 1, axis=axis)
     return terms
 

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _scan
+from jaxtv._plain import scan
 
 
 def prox(x: Array, lam: Array, *, axis: int) -> Array:
-    """See `jaxtv._lines.prox`."""
+    """See `jaxtv._operators.tv1d.prox`."""
     lines = canonical(x, lam, axis)
     return jnp.moveaxis(lines.answer(solve(lines.x, lines.w)), -1, axis)
 
@@ -64,13 +64,13 @@ def _unit(lines: Array) -> Array:
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
-    """See `jaxtv._lines.run_mean`."""
+    """See `jaxtv._operators.tv1d.run_mean`."""
     lines, values = jnp.moveaxis(y, axis, -1), jnp.moveaxis(v, axis, -1)
     return jnp.moveaxis(_mean(lines, values, lines[..., 1:] != lines[..., :-1]), -1, axis)
 
 
 def pull_back(y: Array, v: Array, lam: Array, *, axis: int) -> list[Array]:
-    """See `jaxtv._lines.pull_back`."""
+    """See `jaxtv._operators.tv1d.pull_back`."""
     lines, values, weights = (jnp.moveaxis(a, axis, -1) for a in (y, v, lam))
     per_edge = weights.shape[-1] != 1
     left, right = lines[..., :-1], lines[..., 1:]
@@ -140,7 +140,7 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     first = jnp.clip(restart + step, lo, hi)
     step = jnp.where(starts, 0, step)
     lo, hi = jnp.where(starts, first, lo), jnp.where(starts, first, hi)
-    _, m, _ = _scan.associative_scan(_compose, (step, lo, hi), axis=-1)
+    _, m, _ = scan.associative_scan(_compose, (step, lo, hi), axis=-1)
     # `m` is clamped; a sample is decided where the sum reached a bound, or at the end of a segment.
     target = jnp.concatenate([jump * w, jnp.zeros_like(big)], -1)
     ends = jnp.concatenate([jump != 0, jnp.ones_like(big, bool)], -1)
@@ -149,7 +149,7 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     raw = before + (level - x) - jnp.where(ends, target, 0)
     side = jnp.where(raw < -weight, 1, jnp.where(raw > weight, -1, 0))
     side = jnp.where(ends, jnp.where(raw < 0, 1, -1), side)
-    filled = _scan.associative_scan(
+    filled = scan.associative_scan(
         lambda later, here: jnp.where(here != 0, here, later),
         side,
         axis=side.ndim - 1,

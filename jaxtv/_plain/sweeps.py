@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _lines
+from jaxtv._operators import tv1d
 
 # The codes: of a pixel with a next neighbour, and of the last one of a line.
 _DOWN, _UP, _CUT = 1, 2, 3  # to a lower one, a higher one, an equal one that no weight ties
@@ -63,7 +63,7 @@ def _half_sweep(
     others = [v for b, v in enumerate(duals) if b != a]
     taken = functools.reduce(jnp.add, others, jnp.zeros_like(x))
     z = jnp.where(taken == 0, x, x - taken)  # without a weight, x bit for bit
-    y = _lines.prox(z, lam, axis=axis)
+    y = tv1d.prox(z, lam, axis=axis)
     return y, (*duals[:a], z - y, *duals[a + 1 :])
 
 
@@ -142,11 +142,11 @@ class _Runs:
         return (self._codes == _UP).astype(dtype) - (self._codes == _DOWN).astype(dtype)
 
     def mean(self, v: Array) -> tuple[Array, Array]:
-        """P v, as the derivative in x and as that in lam needs it: see `_lines.pull_back`."""
+        """P v, as the derivative in x and as that in lam needs it: see `tv1d.pull_back`."""
         starts = jnp.concatenate([jnp.ones_like(self._last, bool), self._codes != 0], self._axis)
         odd = (jnp.cumsum(starts, axis=self._axis) % 2).astype(v.dtype)  # tells a run from the next
         level = jnp.where(self._last == _BAD, jnp.nan, odd)
-        mean = _lines.run_mean(level, v, axis=self._axis)
+        mean = tv1d.run_mean(level, v, axis=self._axis)
         return jnp.where(self._last == _FREE, v, mean), mean
 
 

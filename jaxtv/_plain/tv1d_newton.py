@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv import _reference, _scan
+from jaxtv._plain import scan
+from jaxtv._plain import tv1d as plain_tv1d
 
 _DECREASE = 1e-4  # of Armijo's rule
 _HALVINGS = 40  # a step that has to be smaller is taken all the same
@@ -27,8 +28,8 @@ class _Step(NamedTuple):
 def newton(
     x: Array, lam: Array, *, axis: int, max_steps: int, halving: bool
 ) -> tuple[Array, Array]:
-    """See `jaxtv._lines.newton`."""
-    lines = _reference.canonical(x, lam, axis)
+    """See `jaxtv._operators.tv1d.newton`."""
+    lines = plain_tv1d.canonical(x, lam, axis)
     y, steps = _solve(lines.x, lines.w, max_steps, halving)
     steps = jnp.where(lines.valid, steps, 0)
     return jnp.moveaxis(lines.answer(y), -1, axis), jnp.moveaxis(steps, -1, axis)
@@ -67,8 +68,8 @@ def _solve(x: Array, w: Array, max_steps: int, halving: bool) -> tuple[Array, Ar
     solved = gap <= target
     # At a weight of 0 either sign is right.
     jumps = jnp.where(step.bound, jnp.where(u < 0, -1, 1), 0)
-    y = _reference.run_values(x, w, jumps.astype(x.dtype))
-    direct = lax.cond(solved.all(), lambda: y, lambda: _reference.solve(x, w))
+    y = plain_tv1d.run_values(x, w, jumps.astype(x.dtype))
+    direct = lax.cond(solved.all(), lambda: y, lambda: plain_tv1d.solve(x, w))
     return jnp.where(solved, y, direct), steps
 
 
@@ -79,11 +80,11 @@ def _direction(u: Array, differences: Array, bounds: Array) -> _Step:
     least = 4 * jnp.finfo(u.dtype).eps * (jnp.abs(differences) + jnp.abs(u))
     bound = (bounds == 0) | ((u >= bounds) & (jump > least)) | ((u <= -bounds) & (jump < -least))
     edge = jnp.arange(u.shape[-1]) + 1
-    last = _scan.associative_scan(jnp.maximum, jnp.where(bound, edge, 0), axis=-1)
+    last = scan.associative_scan(jnp.maximum, jnp.where(bound, edge, 0), axis=-1)
     place = (edge - last).astype(u.dtype)
-    _, q = _scan.associative_scan(_compose, ((place > 0).astype(u.dtype), place * jump), axis=-1)
+    _, q = scan.associative_scan(_compose, ((place > 0).astype(u.dtype), place * jump), axis=-1)
     # An edge that is bound has place 0, hence q = 0 and d = 0.
-    _, d = _scan.associative_scan(
+    _, d = scan.associative_scan(
         _compose, (place / (place + 1), q / (place + 1)), axis=u.ndim - 1, reverse=True
     )
     return _Step(jump, bound, d, (d * jump).sum(-1, keepdims=True))
