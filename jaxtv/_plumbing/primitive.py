@@ -198,6 +198,8 @@ def _none_for_zero(tangents: Sequence) -> list[Array | None]:
 
 def _summed_to(operand: ShapedArray, cotangent: Array) -> Array:
     """The cotangent of an operand that may broadcast, from that of one that does not."""
+    if 0 in operand.shape:  # the edges of a line of one sample
+        return jnp.zeros_like(cotangent, shape=operand.shape)
     pairs = zip(operand.shape, cotangent.shape, strict=True)
     shared = tuple(d for d, (own, full) in enumerate(pairs) if own != full)
     return sharding.resharded(cotangent.sum(shared, keepdims=True), operand.sharding.spec)
