@@ -2,9 +2,9 @@
 // CPU handler of the TV prox of every line along an axis.
 #include <algorithm>
 
-#include "cpu/parallel.h"
-#include "cpu/tv1d_lines.h"
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/threads/parallel_for.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 

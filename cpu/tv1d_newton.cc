@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "cpu/parallel.h"
+#include "cpu/threads/parallel_for.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 

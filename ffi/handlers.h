@@ -22,13 +22,13 @@ Handlers PullBackHandlers();
 // Of the TV prox by projected Newton steps, core/tv1d_newton.h.
 Handlers Tv1dNewtonHandlers();
 
-// Of the TV prox of images, cpu/tvnd.h.
+// Of the certified TV prox of images, docs/solver.md.
 Handlers TvndHandlers();
 
 // Of a fixed number of sweeps over the axes of images and of their reverse, core/sweeps.h.
 Handlers SweepsHandlers();
 
-// Of the mean over the components of images, cpu/components.h.
+// Of the mean over connected components of equal pixels of images.
 Handlers ComponentMeanHandlers();
 
 // What a handler returns for an exception: none crosses the C boundary.

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/image.h"
+#include "core/image.h"
 #include "ffi/operands.h"
 
 namespace jaxtv {

@@ -2,7 +2,7 @@
 """Operators on every image of an array, as JAX primitives.
 
 An image spans the TV axes, ascending; all other axes are batch axes. What the operators compute is
-in `cpu/tvnd.h` (compiled) and `_alternating.py` (plain JAX).
+in `cpu/images/solve.h` (compiled) and `_alternating.py` (plain JAX).
 """
 
 import functools

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "core/tv1d_newton.h"
-#include "cpu/pull_back_lines.h"
-#include "cpu/pull_back_long.h"
-#include "cpu/tv1d_lines.h"
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/long/pull_back.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/lines/pull_back_lines.h"
 #include "tests/cpp/fuzz_cases.h"
 #include "tests/cpp/fuzz_checks.h"
 #include "tests/cpp/pool.h"

@@ -9,7 +9,7 @@
 
 #include "core/tv1d.h"
 #include "core/tv1d_newton.h"
-#include "cpu/parallel.h"
+#include "cpu/threads/parallel_for.h"
 #include "tests/cpp/pool.h"
 
 namespace {
