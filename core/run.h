@@ -23,7 +23,7 @@ struct Jump {
   int sign;  // +1 up, -1 down, 0 at an end of the line
   T weight;
 
-  JAXTV_HD T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
+  JAXTV_HD JAXTV_ALWAYS_INLINE T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
 };
 
 // A sum in double, one term after the other, so that every kernel rounds alike. Double samples have

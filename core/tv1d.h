@@ -126,7 +126,7 @@ JAXTV_HD RunEnd WalkRun(const Samples& x, const Weights& w, int64_t n, int64_t k
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
 constexpr int kRepeats = 3;
-JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
+JAXTV_HD JAXTV_ALWAYS_INLINE constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
   return n + 64 + kRepeats * start;
 }
 

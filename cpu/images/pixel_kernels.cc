@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Plain loops, which compilers turn into vectors of the instruction set that JAXTV_ISA names.
-// Nothing here may be an inline function that other files share, or they might get this version.
+// Plain loops, which compilers turn into vectors of the instruction set that JAXTV_ISA names. They
+// call no inline function outside of its namespace, for the reason that cpu/simd/vectors.h gives.
 #include "cpu/images/pixel_kernels.h"
 
 #include <cstring>

@@ -77,6 +77,10 @@ void PullBackLines(int64_t n, int64_t stride, int64_t edge_stride, int64_t begin
         batch.lam_bar[l] = line.lam_bar;
       }
       lanes->pull_back(batch, scratch.get());
+      for (int l = 0; l < batch.count; ++l) {
+        if (batch.lam[l] == nullptr || edge_stride != 0 || *batch.lam[l] != T(0)) continue;
+        CopyCotangent<T>({batch.y[l], stride}, {batch.v[l], stride}, n, {batch.x_bar[l], stride});
+      }
       begin += batch.count;
     }
   }

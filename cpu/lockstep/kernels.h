@@ -80,8 +80,8 @@ struct LaneKernels {
   // The prox of lines of at least two samples. Lines that need no solving, or another unit for it,
   // are left to the caller, and those that `finish` could not: where not `solved`, y is undefined.
   void (*prox)(const LineBatch<T>& batch, void* scratch, bool* solved);
-  // The derivative pulled back, with scratch memory of three samples for each of the line's, in
-  // each lane.
+  // The derivative pulled back, but x_bar of a line whose only weight is 0 is the mean too, not v.
+  // Scratch memory: three samples for each sample of a line, in each lane.
   void (*pull_back)(const PullBackBatch<T>& lines, void* scratch);
 
   // Walks pieces of this length, in increasing order, and marks the jumps of piece i from

@@ -3,7 +3,6 @@
 // to the mean at the end of each run, and back to fill it and to take the differences.
 #pragma once
 
-#include "core/pull_back.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/simd/tile.h"
 #include "cpu/simd/wide.h"
@@ -83,13 +82,7 @@ void PullBackTile(const PullBackBatch<T>& lines, void* memory) {
   WriteTile(tile, lines.count, lines.stride, n, lines.x_bar);
   if (kSlopes == Slopes::kEdges) WriteTile(lam, lines.count, lines.stride, n - 1, lines.lam_bar);
   if (kSlopes != Slopes::kSum) return;
-  for (int l = 0; l < lines.count; ++l) {
-    *lines.lam_bar[l] = sums[l];
-    if (*lines.lam[l] != T(0)) continue;
-    const int64_t stride = lines.stride;
-    CopyCotangent(Line<const T>{lines.y[l], stride}, Line<const T>{lines.v[l], stride}, n,
-                  Line<T>{lines.x_bar[l], stride});
-  }
+  for (int l = 0; l < lines.count; ++l) *lines.lam_bar[l] = sums[l];
 }
 
 template <typename T>

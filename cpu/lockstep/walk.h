@@ -81,7 +81,7 @@ class Walk {
  private:
   // One window further, or less where there is a jump.
   template <typename Unfinished>
-  inline __attribute__((always_inline)) void Advance(Walkers<T>& s, const Unfinished& unfinished) {
+  JAXTV_ALWAYS_INLINE void Advance(Walkers<T>& s, const Unfinished& unfinished) {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
@@ -108,7 +108,7 @@ class Walk {
   // Takes one sample. In a later step of the window, lanes that were stopped are `idle`, and no
   // other starts a run. `stay`: lanes that have finished their line.
   template <bool kLater>
-  inline __attribute__((always_inline)) void Step(Walkers<T>& s, V x, V edge, M idle, M* stay) {
+  JAXTV_ALWAYS_INLINE void Step(Walkers<T>& s, V x, V edge, M idle, M* stay) {
     const V zero{};
     const M calm = kLater ? idle : s.fresh;
     const M at_end = Equal(s.place, s.end);

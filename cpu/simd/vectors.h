@@ -4,7 +4,8 @@
 // by element, so every lane computes what scalar code would.
 //
 // JAXTV_ISA names the instruction set and the namespace, so that one source compiled several times
-// leaves several sets of symbols.
+// leaves several sets of symbols. No other inline function may be called in that namespace, not
+// even one of std, unless it is always inlined: see JAXTV_ALWAYS_INLINE in core/line.h.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,8 @@ def lines_program() -> pathlib.Path:
     """tests/cpp/fuzz_lines.cc with the kernels of all instruction sets."""
     jobs = [("tests/cpp/fuzz_lines.cc", []), ("cpu/lines/prox_lines.cc", [])]
     jobs += [
-        ("cpu/lockstep/kernels.cc", [*flags, f"-DJAXTV_ISA={isa}"]) for isa, flags in ISA_FLAGS.items()
+        ("cpu/lockstep/kernels.cc", [*flags, f"-DJAXTV_ISA={isa}"])
+        for isa, flags in ISA_FLAGS.items()
     ]
     return _link("fuzz_lines", [(source, ["-DJAXTV_LANES", *flags]) for source, flags in jobs], [])
 
