@@ -188,9 +188,7 @@ LINE_SOLVERS = {
     "newton": jax.jit(functools.partial(jaxtv.prox_tv_1d, method="newton")),
     "reference": jax.jit(lambda x, lam: _reference.prox(x, jnp.atleast_2d(lam), axis=1)),
     "reference newton": jax.jit(
-        lambda x, lam: _reference_newton.newton(
-            x, jnp.atleast_2d(lam), axis=1, max_steps=100, halving=False
-        )[0]
+        lambda x, lam: _reference_newton.newton(x, jnp.atleast_2d(lam), axis=1, max_steps=100)[0]
     ),
 }
 # To the largest powers of two with which the samples of a test neither overflow nor lose digits.
