@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The taut string for the TV prox of one line: linear time on any data, but serial and with memory,
-// so it is for lines on which walks go over budget.
+// The taut string for the TV prox of one line. It takes linear time on any data, but it is serial
+// and needs memory, so it is for the lines on which walks go over budget.
 //
 // With S_p = sum_{k<p} (x_k - c), the sums Y_p of the solution are the shortest path from Y_0 = S_0
 // to Y_n = S_n with |Y_p - S_p| <= w_{p-1} (P. L. Davies and A. Kovac, "Local Extremes, Runs,
@@ -25,26 +25,11 @@
 
 namespace jaxtv {
 
-// A sum of many terms. One of doubles carries what each addition rounded off, as in core/run.h.
-template <typename T>
-struct Height {
-  double sum = 0.0, carry = 0.0;
-
-  void Add(double term) {
-    const double before = sum;
-    sum = before + term;
-    if (sizeof(T) < sizeof(double)) return;
-    const double added = sum - before;
-    carry += (before - (sum - added)) + (term - added);
-  }
-  double operator-(const Height& other) const { return (sum - other.sum) + (carry - other.carry); }
-};
-
 // A vertex of a chain, with the slope of the edge that leads to it.
 template <typename T>
 struct Vertex {
   int64_t place;
-  Height<T> height;
+  LongSum<T> height;
   double slope;
 };
 
@@ -63,8 +48,8 @@ class Chain {
   void PopFront() { ++begin_; }
   void Clear() { begin_ = end_ = 0; }
 
-  // Adds a vertex and removes those before it that it leaves on the wrong side: `sign` * slope
-  // increases along a chain. False where there is no memory.
+  // Adds a vertex and removes those before it at which the chain would bend the wrong way: `sign` *
+  // slope increases along a chain. False where there is no memory.
   bool Push(const Vertex<T>& bend, Vertex<T> v, double sign) {
     for (;; --end_) {
       v.slope = Slope(end_ - begin_ > 0 ? data()[end_ - 1] : bend, v);
@@ -108,7 +93,7 @@ class TautString {
   bool Run(const Samples& x, const Weights& w, int64_t start, int64_t n, Jump<T> left,
            const Report& jump) {
     const T center = x[start];
-    Height<T> sum;
+    LongSum<T> sum;
     Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0};
     lower_.Clear();
     upper_.Clear();
@@ -145,7 +130,7 @@ class TautString {
   Chain<T> lower_, upper_;
 };
 
-// What is left of a line of a batch in lock step, see FinishLine.
+// Marks the rest of a line of a batch in lock step, as FinishLine says.
 template <typename T>
 bool MarkTautJumps(const T* x, const T* lam, bool per_edge, int64_t start, int64_t n, Jump<T> left,
                    uint8_t* marks, int64_t stride) {
@@ -156,7 +141,7 @@ bool MarkTautJumps(const T* x, const T* lam, bool per_edge, int64_t start, int64
   });
 }
 
-// Solves what is left of a line of which a walk went over budget, as DivideRest in core/tv1d.h.
+// Solves the rest of a line whose walk went over budget, as DivideRest of core/tv1d.h does.
 struct TautRest {
   template <typename Samples, typename Weights, typename T>
   void operator()(const Samples& x, const Weights& w, int64_t start, int64_t n, Line<T> y,

@@ -2,9 +2,9 @@
 // The TV prox of a long line, shared by all threads and the lanes of each: the extent of its
 // samples, then its jumps (jumps.h), then the values of its runs (run_values.h).
 //
-// Chunks depend on nothing but the line, and so do results: they are those of ProxLine, but for a
-// line over budget, which may go to the taut string from another jump on. Without lock-step kernels
-// (`lanes` null) scalar code takes the same chunks.
+// Chunks depend on the line alone, not on the number of threads or lanes, and so do results: they
+// are those of ProxLine, but for a line over budget, which may go to the taut string from another
+// jump on. Without lock-step kernels (`lanes` null) scalar code walks the same chunks.
 #pragma once
 
 #include <algorithm>
@@ -79,8 +79,9 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const Extent<T> samples = ExtentOf(pool, lanes, x, n);
   const Extent<T> weights = ExtentOf(pool, lanes, lam.data, per_edge ? n - 1 : 1);
   const Memory marks(std::calloc(size_t(n), 1), std::free);
-  if (!samples.finite || !weights.ordered || !(weights.lo >= T(0)) || !(weights.hi > T(0)) ||
-      samples.lo == samples.hi || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
+  const bool valid = samples.finite && weights.ordered && weights.lo >= T(0);
+  const LineSummary<T> summary = {valid, weights.hi > T(0), samples.lo, samples.hi};
+  if (!NeedsSolving(summary) || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
     ProxLine<T>({x, 1}, lam, n, {y, 1}, TautRest{});
     return;
   }
