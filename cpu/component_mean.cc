@@ -12,7 +12,7 @@
 namespace jaxtv {
 namespace {
 
-constexpr int64_t kBlock = 16384;  // pixels, where any cut of an image will do
+constexpr int64_t kBlock = 16384;  // pixels; an image may be cut anywhere
 
 // The mean of v over the components of one contiguous image: equal neighbours with a weight.
 template <typename T, typename Run>

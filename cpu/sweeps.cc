@@ -38,7 +38,7 @@ template <typename T>
 void SpreadNaN(const SweepGroup& group, const std::vector<int64_t>& dims,
                const std::vector<bool>& is_axis, T* y, uint8_t* bits) {
   const int64_t size = group.array().pixels, planes = group.array().planes();
-  std::vector<int64_t> image(size, 0);  // of a pixel
+  std::vector<int64_t> image(size, 0);  // the image of each pixel
   int64_t images = 1;
   for (int64_t d = int64_t(dims.size()) - 1, stride = 1; d >= 0; stride *= dims[d--]) {
     if (is_axis[d]) continue;

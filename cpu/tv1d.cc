@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 8192;
 // Lines per block: enough to fill the lanes that a thread walks at once.
 constexpr int64_t kBlockLines = 32;
 
-// So many lines keep all threads busy, one on each.
+// This many lines keep all threads busy, one on each.
 constexpr int64_t kManyLines = 8;
 
 int64_t LinesPerBlock(const Lines& lines) {

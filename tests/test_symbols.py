@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Can the linker take a function compiled for one instruction set for one of all?"""
 
+import itertools
 import re
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,8 +13,9 @@ SOURCES = ("cpu/lockstep/kernels.cc", "cpu/images/pixel_kernels.cc")
 COMPILER = build.COMPILER or "g++"
 
 
-def symbols_of(source, isa, level, target):
+def symbols_of(source, isa, level, folder):
     """The mangled names that an object file offers to others, weak ones included."""
+    target = folder / f"{source.replace('/', '_')}.{isa}.o"
     flags = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", *build.ISA_FLAGS[isa]]
     command = [COMPILER, level, *flags, f"-DJAXTV_ISA={isa}", "-I.", "-c", source, "-o", target]
     subprocess.run(command, check=True, cwd=build.ROOT)
@@ -23,17 +24,15 @@ def symbols_of(source, isa, level, target):
     return {line.split()[0] for line in table.splitlines()}
 
 
-@pytest.mark.skipif(not (build.COMPILER and shutil.which("nm")), reason="needs g++ and nm")
+@pytest.mark.skipif(not build.available(), reason="needs g++ on an x86 processor with Linux")
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 def test_every_symbol_is_in_the_namespace_of_its_instruction_set(level, tmp_path):
     """An inline function outside of it would have the same name in all object files, of which the
     linker keeps one: perhaps one with instructions that the processor does not have.
     """
-    jobs = [(source, isa) for isa in build.ISA_FLAGS for source in SOURCES]
+    jobs = list(itertools.product(SOURCES, build.ISA_FLAGS))
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(
-            lambda i: symbols_of(*jobs[i], level, str(tmp_path / f"{i}.o")), range(len(jobs))
-        )
+        found = pool.map(lambda job: symbols_of(job[0], job[1], level, tmp_path), jobs)
     for (source, isa), symbols in zip(jobs, found, strict=True):
         own = re.compile(f"_Z(GV)?Z*NK?5jaxtv{len(isa)}{isa}")  # a name in jaxtv::isa, mangled
         assert symbols

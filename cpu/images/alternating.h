@@ -176,7 +176,7 @@ class Alternating {
     void operator+=(const Totals& other) {
       against += other.against;
       residual += other.residual;
-      energy = other.energy;  // of the axis done last
+      energy = other.energy;  // only that after the last axis is of use
     }
   };
 
@@ -266,7 +266,7 @@ class Alternating {
   std::vector<LineBlocks> blocks_;
   std::vector<Buffer<T>> results_;
   std::vector<Dual> duals_;
-  Buffer<T> w_;  // of the optimised sweep before
+  Buffer<T> w_;  // w of the optimised sweep before
   bool optimised_ = false, solved_first_ = false;
   int optimised_sweeps_ = 0;
   int last_axis_ = 0;

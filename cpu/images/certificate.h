@@ -43,7 +43,7 @@ struct Certificate {
 template <typename T>
 class Certifier {
  public:
-  // Both must outlive this.
+  // `image` and `solver` must outlive this.
   Certifier(const Image& image, const Alternating<T>& solver)
       : image_(image),
         solver_(solver),
@@ -68,7 +68,7 @@ class Certifier {
   // edges to it are at k - step.
   const T* p(int axis) const { return duals_[axis].data() + step_[axis]; }
 
-  // Reads the state after a sweep.
+  // Reads the duals, the residual r and the equalities off the solver, after a sweep.
   template <typename Run>
   void Update(const Run& run) {
     for (int a = 0; a < image_.axes(); ++a) {
@@ -123,8 +123,8 @@ class Certifier {
   }
 
  private:
-  static constexpr int64_t kPart =
-      16384;  // pixels, where any cut of the image between rows will do
+  // Pixels of a part, where the image may be cut between any rows.
+  static constexpr int64_t kPart = 16384;
 
   // A sum of terms that are at least 0 grows by less than this for each addition.
   static constexpr double kRounding = std::numeric_limits<double>::epsilon();
@@ -170,7 +170,7 @@ class Certifier {
     }
   }
 
-  // The same where lines are neighbours in memory, which is along the last axis.
+  // The same where each line is contiguous in memory.
   void ReadLines(int axis, const LineBlock& block) {
     const int64_t k = block.first;
     const T *y = solver_.result(axis) + k, *last = solver_.last() + k;
@@ -192,7 +192,7 @@ class Certifier {
                  int64_t(others.size()), v);
   }
 
-  // The edges from the pixels of the row of the last axis that starts at k.
+  // Adds the terms of the edges from the pixels of the row of the last axis that starts at k.
   void AddJumps(int64_t k, const T* z, RowSum* jumps) const {
     for (int a = 0; a < image_.axes(); ++a) {
       const bool along = a + 1 == image_.axes();
@@ -206,7 +206,8 @@ class Certifier {
   const Alternating<T>& solver_;
   const PixelKernels<T>& pixels_ = Pixels<T>();
   Components components_;
-  int64_t length_, rows_, grain_;  // of the last axis; rows of a part
+  int64_t length_, rows_;  // the rows of the image along its last axis
+  int64_t grain_;          // rows of a part
   std::vector<int64_t> step_;
   std::vector<MajorityVote> votes_;
   Buffer<double> residual_;  // r

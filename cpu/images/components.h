@@ -102,8 +102,8 @@ class Components {
     for (int32_t i = int32_t(first); i < id; ++i) parent_[i] = i;
   }
 
-  // Joins the runs of the rows of a stripe to those of the next rows along every axis but the last,
-  // where these lie inside the stripe, or where they do not.
+  // Joins the runs of the rows of a stripe to those of the next rows along every axis but the last:
+  // of the next rows `inside` the stripe, or of those outside.
   void Join(int64_t s, const FusedEdges& fused, bool inside) {
     for (int a = 0; a + 1 < image_.axes(); ++a) {
       const int64_t step = image_.Along(a).inner;
@@ -163,9 +163,9 @@ class Components {
   int64_t length_, rows_, rows_per_stripe_, stripes_;
   std::vector<int32_t> runs_;  // per stripe
   Buffer<int32_t> label_;
-  Buffer<int32_t> last_;  // pixel of a run
+  Buffer<int32_t> last_;  // the last pixel of a run
   Buffer<int32_t> parent_;
-  Buffer<double> mean_;  // of a run's component; sums, while they are collected
+  Buffer<double> mean_;  // the mean over a run's component; until it is known, sums
   Buffer<int32_t> count_;
 };
 

@@ -3,9 +3,9 @@
 //
 // The result x_a of the line solves along axis a is exactly constant on runs along a, but jitters
 // between lines, and some of its equalities are wrong. One wrong edge would join two large
-// regions. So edges along an axis a vote: cut a pair of neighbouring lines along another axis b at
-// every break of x_b in either line; on each piece the edges between the two lines stay fused where
-// they are the majority.
+// regions. So edges along an axis a are put to a vote: cut a pair of neighbouring lines along
+// another axis b at every break of x_b in either line; on each piece the edges between the two
+// lines stay fused where they are the majority.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 
 namespace jaxtv {
 
-// The vote on the edges along one axis. Behind its last pixel, `raw` has one more slab of axis 0.
+// The vote on the edges along one axis. Behind its last pixel, `fused` has one more slab of axis 0.
 class MajorityVote {
  public:
   MajorityVote(const Image& image, int axis)
@@ -29,8 +29,8 @@ class MajorityVote {
         blocks_(LineBlocks::OfContiguousLines(image.Along(along_))) {}
 
   template <typename Run>
-  void Apply(const Run& run, const FusedEdges& raw, uint8_t* kept) const {
-    const uint8_t *edges = raw[axis_].data(), *joined = raw[along_].data();
+  void Apply(const Run& run, const FusedEdges& fused, uint8_t* kept) const {
+    const uint8_t *edges = fused[axis_].data(), *joined = fused[along_].data();
     run(blocks_.count(), [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const LineBlock block = blocks_[b];
@@ -44,8 +44,8 @@ class MajorityVote {
   }
 
  private:
-  // Forward `kept` becomes the majority so far, which is that of the piece at its last edge; back
-  // again that is handed to the whole piece.
+  // Forward, `kept` becomes whether fused edges are the majority of their piece so far, which at
+  // the last edge of a piece is the verdict. Backward, the verdict goes to every edge of the piece.
   void OnRows(const LineBlock& block, const uint8_t* edges, const uint8_t* joined,
               uint8_t* kept) const {
     const int64_t end = block.first + block.width;

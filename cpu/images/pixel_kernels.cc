@@ -117,7 +117,7 @@ inline double EdgeDual(double sum, double jump, double w) {
   return jump > 0 ? w : low;
 }
 
-// Everything of edge_row but the last two results, with weights by `weight(i)`.
+// The results `sum` and `dual` of edge_row, with weights by `weight(i)`.
 template <typename T, typename Weight>
 inline void EdgeRowOf(int64_t n, const double* JAXTV_RESTRICT v, const Weight& weight,
                       const T* JAXTV_RESTRICT y, const T* JAXTV_RESTRICT next,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Loops over neighbouring pixels of an image. They exist once for each instruction set, from the
-// one source pixels.cc; sums keep kRowSumLanes partial sums in a fixed order, so all compute the
-// same bits.
+// Loops over neighbouring pixels of an image. They are compiled from pixel_kernels.cc for each
+// instruction set; sums keep kRowSumLanes partial sums in a fixed order, so that all give the same
+// bits.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +24,12 @@ struct RowSum {
   }
 };
 
-// Sums over one pass of line solves; see alternating.h.
+// The sums that alternating.h needs of one pass of line solves.
 struct StepSums {
   RowSum against, residual, energy;
 };
 
-// The two parts of a duality gap; see certificate.h.
+// The two parts of the duality gap of certificate.h.
 struct GapSums {
   RowSum square, jumps;
 };
@@ -41,7 +41,7 @@ struct RowWeights {
   T all;
 };
 
-// The weights of an optimised sweep; see alternating.h.
+// The factors of the terms of z in the optimised sweep of alternating.h.
 template <typename T>
 struct Optimised {
   T ahead, first, previous;
@@ -93,7 +93,7 @@ struct PixelKernels {
   void (*add_jumps)(int64_t n, const T* z, const T* next, RowWeights<T> weights, const T* dual,
                     RowSum* sum);
 
-  // One row of a majority vote, down and up; see vote.h.
+  // One row of a majority vote (majority_vote.h), on the way down and on the way up.
   void (*count_votes)(int64_t n, const uint8_t* edges, const uint8_t* joined,
                       const uint8_t* joined_next, int32_t* balance, uint8_t* kept);
   void (*apply_verdicts)(int64_t n, const uint8_t* edges, const uint8_t* joined,

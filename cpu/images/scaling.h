@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The TV prox of an image that may be anything.
+// The TV prox of any image: of any scale, not finite, constant, or without weights.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +43,7 @@ T UnitOf(const T* x, int64_t pixels) {
   return safe ? T(1) : std::ldexp(T(1), std::clamp(-exponent, 8 - kMost, kMost - 8));
 }
 
-// An image to solve, contiguous in memory, and what of it is asked for.
+// An image to solve, contiguous in memory, to which accuracy, and where the results go.
 template <typename T>
 struct Request {
   double tol;
@@ -53,7 +53,7 @@ struct Request {
   std::vector<T*> duals;  // feasible or not, per axis and pixel; or none
 };
 
-// The nearest feasible duals; 0 for what is not a number.
+// Replaces duals by the nearest feasible ones, and NaN by 0.
 template <typename T>
 void Clip(int64_t pixels, const std::vector<AxisWeights<T>>& weights,
           const std::vector<T*>& duals) {
@@ -66,7 +66,7 @@ void Clip(int64_t pixels, const std::vector<AxisWeights<T>>& weights,
   }
 }
 
-// None where the image is its own prox; then nothing is written.
+// Solves an image of moderate scale. None where the image is its own prox; then y is not written.
 template <typename T, typename Run, typename Weigh>
 std::optional<Outcome> SolveScaled(const Run& run, const Image& image, const Weigh& weigh,
                                    const Request<T>& request, T unit) {
@@ -96,7 +96,7 @@ std::optional<Outcome> SolveScaled(const Run& run, const Image& image, const Wei
                     request.y);
 }
 
-// Solves an image that may be anything: of any scale, not finite, constant, without weights.
+// Solves any image, in a unit in which nothing over- or underflows.
 // weigh(factor, cap, values, weights) gives the weights, times a factor and cut at a cap, in memory
 // that `values` owns; it is false if one is negative or NaN.
 template <typename T, typename Run, typename Weigh>
@@ -115,7 +115,7 @@ Outcome ProxImage(const Run& run, const Image& image, const Weigh& weigh, Reques
     request.x = x.data();
   }
   std::optional<Outcome> outcome = SolveScaled(run, image, weigh, request, unit);
-  if (!outcome) {  // in its own bits, whatever scaling rounds
+  if (!outcome) {  // the given pixels bit for bit, since scaling may round
     std::copy(given, given + pixels, request.y);
     for (T* p : request.duals) std::fill(p, p + pixels, T(0));
     return {{0, 0}, 0, true, true};

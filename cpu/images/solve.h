@@ -21,7 +21,7 @@ struct Outcome {
   bool exact = false;      // the bound is at the rounding of T
 };
 
-// Error bounds of an image: what is asked for, and the rounding of T.
+// Error bounds of an image: the one asked for, and the one that the rounding of T allows.
 struct Goal {
   double target, rounding;
 
@@ -52,8 +52,9 @@ class Schedule {
   double ratio_ = 0;
 };
 
-// Which points to try at a test: the union of all equalities, a vote on them, or both. One that was
-// far behind the other is left out until there are twice as many sweeps.
+// The points that a test tries: the one from all equalities, the one from those that pass the vote,
+// or both. One with more than twice the bound of the other is left out until there are twice as
+// many sweeps as when it was tried last.
 class Candidates {
  public:
   bool VoteFirst() const { return bound_[1] <= bound_[0]; }
@@ -73,17 +74,17 @@ class Candidates {
                       std::numeric_limits<double>::infinity()};
 };
 
-// Sweeps until the error bound of `y` is at the goal, or improves no more although the sweeps move
-// nothing by more than rounding; at most `max_sweeps` times. Calls run(items, body) to share work;
-// body(begin, end) does a part of it. `duals`, one for each axis, or none: feasible duals of
+// Sweeps until the error bound of `y` is at the goal, or has stopped improving while the sweeps
+// move nothing by more than rounding; at most `max_sweeps` times. Calls run(items, body) to share
+// work; body(begin, end) does a part of it. `duals`, one for each axis, or none: feasible duals of
 // the edges to start from, replaced by those at the end.
 //
-// `y` is always a point of certificate.h: it is constant on components, its own equalities say
-// which, and so do its derivatives.
+// `y` is a point of certificate.h: constant on components, which can be read off its equalities, as
+// the derivatives do.
 template <typename T, typename Run>
 Outcome SolveImage(const Run& run, const Image& image, const std::vector<AxisWeights<T>>& weights,
                    const T* x, Goal goal, int64_t max_sweeps, const std::vector<T*>& duals, T* y) {
-  constexpr int kVainTests = 6;
+  constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
   const int64_t pixels = image.pixels();
   Outcome outcome;
   Certificate& best = outcome.certificate;

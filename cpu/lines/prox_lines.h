@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TV prox of many lines on one thread, by the fastest kernels that this processor has. Bit for
-// bit the results of core/tv1d.h, whichever those are: the environment variable JAXTV_CPU_ISA =
-// scalar, portable, avx2 or avx512 asks for other ones.
+// The TV prox of many lines on one thread, by the fastest kernels that this processor has. They all
+// give the results of core/tv1d.h, bit for bit.
 #pragma once
 
 #include "core/line.h"

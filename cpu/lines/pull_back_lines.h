@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The run mean and the derivative of the TV prox of many lines, by the fastest kernels that this
-// processor has: bit for bit those of core/run.h and core/pull_back.h, whichever those are.
+// processor has. They all give the results of core/run.h and core/pull_back.h, bit for bit.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +37,7 @@ struct PullBackOperands {
 
   bool per_edge() const { return weights.edge_stride != 0; }
 
-  // From sample k on.
+  // A line of each operand, from sample k on.
   PullBackLinePlace<T> At(int64_t line, int64_t k) const {
     const int64_t outer = line / lines.inner, i = line % lines.inner;
     const int64_t at = (outer * lines.length + k) * lines.inner + i;
@@ -56,7 +56,7 @@ void PullBackAlone(const PullBackLinePlace<T>& line, int64_t n, int64_t stride,
   PullBackLine<T>(y, {line.lam, edge_stride}, v, n, {line.x_bar, stride}, {line.lam_bar, stride});
 }
 
-// Lines place(begin), ..., place(end - 1), of `n` samples each.
+// Pulls back the lines place(begin), ..., place(end - 1), of `n` samples each.
 template <typename T, typename Place>
 void PullBackLines(int64_t n, int64_t stride, int64_t edge_stride, int64_t begin, int64_t end,
                    const Place& place) {

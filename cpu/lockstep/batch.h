@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TV prox of a batch of lines in lock step: the walk of all lines, another method for the rest
-// of those over budget, the values of the runs.
+// The TV prox of a batch of lines in lock step: all lines are walked, another method takes the rest
+// of lines over budget, then the values of the runs are computed.
 #pragma once
 
 #include <cstring>
@@ -19,8 +19,8 @@ constexpr int64_t TilesOf(int64_t lines) {
   return (lines + kLanes<T> - 1) / kLanes<T>;
 }
 
-// Samples from one line to the next where lines are walked: room for a window at the end, and
-// not near a power of two, or the lanes would compete for the same sets of the cache.
+// The distance between the lines that are walked. A window may start at the last sample; and all
+// lanes would use the same sets of the cache if the distance were near a multiple of 1 KiB.
 template <typename T>
 constexpr int64_t PitchOf(int64_t length) {
   const int64_t pitch = length + kWindow<T>;
@@ -30,18 +30,17 @@ constexpr int64_t PitchOf(int64_t length) {
 // Scratch memory of a batch, carved from one block.
 template <typename T>
 struct Scratch {
-  T* tiles;         // of x, then of y
-  T* weight_tiles;  // of edge weights, or one row of weights for each tile
+  T* tiles;         // x, then y
+  T* weight_tiles;  // the edge weights, or one row of weights for each tile
   T* lines;         // x again, one line after the other, and an empty one where idle lanes stand
   T* edges;         // likewise the edge weights
   Int<T>* log;      // jumps: twice the place in the tiles, plus 1 if up
   uint8_t* marks;   // at the places of the tiles
-  // The lines to walk: place of the first sample in `lines`, what to add to kLanes times such a
-  // place for that in the tiles, and the weight, or with edge weights the growth of their reach.
+  // The lines to walk, see Field; the log names places in the tiles.
   Int<T>* queue;
   Int<T>* queue_shift;
   T* queue_weight;
-  Int<T>* over;  // where in the tiles walks over budget stand
+  Int<T>* over;  // the places in the tiles at which walks over budget stand
   int64_t bytes = 0;
 
   Scratch(void* memory, int64_t count, int64_t length, bool per_edge) {
@@ -65,8 +64,8 @@ struct Scratch {
   }
 };
 
-// Which lines of a tile need solving, in their own unit, and their ranges. Caps its weights (`lam`:
-// those of its lines, or of its edges).
+// Which lines of a tile need solving, in the unit that they have, and the ranges of all. Caps the
+// weights `lam`, one for each line or one for each edge.
 template <typename T, bool kEdges>
 uint32_t Prepare(const T* tile, int64_t length, T* lam, Vec<T>* ranges) {
   constexpr int kRow = kLanes<T>;
@@ -95,7 +94,7 @@ uint32_t Prepare(const T* tile, int64_t length, T* lam, Vec<T>* ranges) {
   return Bits<T>(M(valid & weighted & Less(lo, hi) & own_unit));
 }
 
-// Copies a tile to lines of its own.
+// Copies the lines of a tile, one after the other.
 template <typename T>
 void Unroll(const T* tile, int64_t length, T* lines) {
   T* to[kLanes<T>];
@@ -103,7 +102,7 @@ void Unroll(const T* tile, int64_t length, T* lines) {
   WriteTile(tile, kLanes<T>, 1, length, to);
 }
 
-// Marks the jumps of a line from a place in its tile on. Returns the line, or -1 if it is done.
+// Marks the jumps of a line from a place in its tile on. Returns -1, or the line if memory ran out.
 template <typename T, bool kEdges>
 int64_t Finish(const LineBatch<T>& batch, const Scratch<T>& scratch, int64_t place) {
   constexpr int kRow = kLanes<T>;

@@ -120,7 +120,7 @@ Extent<T> ExtentOf(const T* x, int64_t length) {
 
 template <typename T>
 int64_t BatchLines(int64_t length) {
-  constexpr int64_t kSamples = 8192;  // what fits the fastest caches
+  constexpr int64_t kSamples = 8192;  // about as many as the fastest caches hold
   const int64_t tiles = kSamples / (length * kLanes<T>);
   return kLanes<T> * (tiles > 2 * kInterleaved ? tiles : 2 * kInterleaved);
 }

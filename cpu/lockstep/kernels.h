@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lock-step kernels: many lines at once, one per vector lane. They exist once for each instruction
-// set, from the one source kernels.cc, and compute bit for bit what core/ computes.
+// Lock-step kernels: many lines at once, one per vector lane. They are compiled from kernels.cc for
+// each instruction set, and all give the results of core/, bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,11 @@ struct LineBatch {
   int64_t count;
   int64_t length;
   int64_t stride;
-  int64_t edge_stride;  // of the weights, 0 for one per line
+  int64_t edge_stride;  // the stride of the weights, 0 for one per line
   const T* const* x;
   const T* const* lam;
   T* const* y;
-  FinishLine<T> finish;  // what a walk over budget leaves
+  FinishLine<T> finish;  // for the rest of lines whose walk is over budget
 };
 
 // At most as many lines as there are lanes, of one length of at least two, whose prox is y.
@@ -34,8 +34,8 @@ struct PullBackBatch {
   static constexpr int kMostLanes = 64 / sizeof(T);
 
   int64_t length;
-  int64_t stride;       // of all but lam
-  int64_t edge_stride;  // of lam, 0 for one per line
+  int64_t stride;       // the stride of all but lam
+  int64_t edge_stride;  // the stride of lam, 0 for one per line
   int count = 0;
   const T* y[kMostLanes] = {};
   const T* lam[kMostLanes] = {};  // null for the run mean alone
@@ -52,8 +52,8 @@ template <typename T>
 struct ChunkedLine {
   const T* x;
   const T* lam;  // a weight for each edge, or null
-  T cap;         // of the weights; without edge weights, the weight
-  T range;       // of the samples
+  T cap;         // the cap of edge weights; without them, the weight
+  T range;       // the greatest sample less the least
   const uint8_t* marks;
   T* y;
 };
@@ -65,16 +65,17 @@ struct PieceStart {
   Jump<T> left;
 };
 
-// What there is among some numbers.
+// The least and the greatest of some numbers.
 template <typename T>
 struct Extent {
   T lo, hi;
-  bool finite, ordered;  // no infinity nor NaN; no NaN
+  bool finite, ordered;  // none is infinite or NaN; none is NaN
 };
 
 template <typename T>
 struct LaneKernels {
-  // How many lines of a length are best taken at once, and bytes of scratch memory for as many.
+  // The number of lines of a length that `prox` takes best at once, and the bytes of scratch memory
+  // that it needs for a number of lines.
   int64_t (*batch)(int64_t length);
   int64_t (*scratch)(int64_t lines, int64_t length, bool edges);
   // The prox of lines of at least two samples. Lines that need no solving, or another unit for it,
@@ -89,6 +90,7 @@ struct LaneKernels {
   // pieces went over budget.
   int64_t (*walk)(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
                   int64_t length, void* scratch, uint8_t* marks);
+  // The bytes of scratch memory that `walk` needs.
   int64_t (*walk_scratch)(int64_t count, int64_t length);
   // Writes the values of the marked runs of as many chunks as there are lanes, the first and the
   // last run of a chunk as if the line ended there.
@@ -97,7 +99,7 @@ struct LaneKernels {
   Extent<T> (*extent)(const T* x, int64_t length);
 };
 
-// Those of one instruction set.
+// The kernels of one instruction set.
 struct LaneSet {
   LaneKernels<float> f32;
   LaneKernels<double> f64;

@@ -10,7 +10,7 @@
 namespace jaxtv {
 namespace JAXTV_ISA {
 
-// What is wanted beside the means: nothing, a sum for each line, or a number for each edge.
+// The slopes, -s_e (D P v)_e, are not wanted, or their sum over each line, or each of them.
 enum class Slopes { kNone, kSum, kEdges };
 
 // The edges of a row that belong to a run: of equal ends and, with edge weights, of a weight.
@@ -35,7 +35,7 @@ void MeansAtEnds(const T* level, const T* lam, int64_t length, T* tile) {
     sum.Add(start, v - origin);
     count = Select(start, V{}, count) + T(1);
     const V mean = origin + Narrow(sum.Total()) / count;
-    // NoDerivative of a sample that is NaN, hence a run of its own with mean v.
+    // A sample that is NaN is a run of its own, with mean v: this is NoDerivative(v).
     Store(tile + k * kRow, Select(Or(Equal(y, y), Equal(v, V{})), mean, y));
     if (k == length - 1) return;
     const V right = Load<V>(level + (k + 1) * kRow);

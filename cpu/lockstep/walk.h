@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h in lock step, one line per vector lane. Lanes stand at different places
-// of their lines, so each step gathers one sample per lane. What differs between lanes is a mask,
+// of their lines, so each step gathers one sample per lane. A difference between lanes is a mask,
 // never a branch: the first step of a run is an ordinary step from levels and length 0, with the
 // carried weight as height of both paths and with both touches forced; a jump only resets the lane
 // to that state and is logged. A lane that has finished takes the next line, so the cost is the
@@ -20,32 +20,35 @@ constexpr int kInterleaved = 2;
 template <typename T>
 struct Walkers {
   IntVec<T> place, end;             // the next sample, the last one of the line
-  IntVec<T> place_low, place_high;  // of the last touches
-  IntVec<T> shift;
-  IntVec<T> repeats;  // samples that it went back to look at again
+  IntVec<T> place_low, place_high;  // the places of the last touches
+  IntVec<T> shift;                  // see Field::queue_shift
+  IntVec<T> repeats;                // samples that were looked at again
   Vec<T> low, high, path_low, path_high, length;
-  Vec<T> w;              // the line's, or with edge weights
-  Vec<T> w_low, w_high;  // those at the last touches
-  Vec<T> reach, growth;  // of the bounds: |u| at the start of the run, and what a sample adds
+  Vec<T> w;              // without edge weights: the weight of the line
+  Vec<T> w_low, w_high;  // with edge weights: the weights at the last touches
+  Vec<T> reach, growth;  // with edge weights: |u| at the start of the run, and what a sample adds
   Mask<T> fresh;         // the next sample starts a run
   uint32_t active;
 };
 
-// What the walkers read and write.
+// The memory that the walkers read and write.
 template <typename T>
 struct Field {
   const T* lines;  // samples, also at `parking`, where idle lanes stand
   const T* edges;  // weights by place, or null
-  T cap, growth;   // of those, and of their reach; kOpen
+  T cap, growth;   // the cap of edge weights, the growth of their reach; only kOpen
   Int<T> parking;
-  int64_t length;       // of a line
-  int64_t queued;       // lines to walk, and for each:
-  const Int<T>* queue;  // the place of its first sample
-  const Int<T>*
-      queue_shift;         // what to add to kLanes times a place (kOpen: to it) for that in the log
-  const T* queue_weight;   // or with edge weights the growth of its reach; not kOpen
-  const T* queue_carried;  // the height of its paths; kOpen
-  Int<T>* log;             // the jumps: twice the place plus 1 if up
+  int64_t length;  // of each line
+  int64_t queued;  // the number of lines to walk
+
+  // For each line the place of its first sample, and `queue_shift`: the log names the place
+  // kLanes * place + shift, but place + shift if kOpen.
+  const Int<T>* queue;
+  const Int<T>* queue_shift;
+  const T* queue_weight;   // its weight; with edge weights, unless kOpen, the growth of their reach
+  const T* queue_carried;  // the height of its paths at the start; only kOpen
+
+  Int<T>* log;  // the jumps: twice the place, plus 1 if up
 };
 
 // kOpen: lines go on beyond their ends, where walks just stop.
@@ -60,8 +63,8 @@ class Walk {
   explicit Walk(const Field<T>& field)
       : field_(field), budget_(Int<T>(RepeatBudget(field.length, field.length - 1))) {}
 
-  // Walks all lines of the queue; `unfinished(place)` hears where in the tiles those over
-  // budget stand. Returns the number of jumps logged.
+  // Walks all lines of the queue. Calls unfinished(place) for each line over budget, with its place
+  // in the tiles. Returns the number of jumps logged.
   template <typename Unfinished>
   int64_t Run(const Unfinished& unfinished) {
     Walkers<T> walkers[kInterleaved] = {};

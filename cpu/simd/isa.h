@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Which instruction set serves: the best that this processor has, or the one that the environment
-// variable JAXTV_CPU_ISA = scalar, portable, avx2 or avx512 asks for, if it has that.
+// The instruction set whose kernels run: the best one of this processor, or the one that the
+// environment variable JAXTV_CPU_ISA names, if the processor has it: scalar, portable, avx2,
+// avx512.
 #pragma once
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What moves elements between lanes, or between a lane and memory.
+// Moves of elements between lanes, and between lanes and memory.
 #pragma once
 
 #include "cpu/simd/vectors.h"
@@ -7,7 +7,7 @@
 namespace jaxtv {
 namespace JAXTV_ISA {
 
-// Consecutive samples of each lane: as many as one gather of 8 bytes brings.
+// Consecutive samples for each lane: as many as a gather of 8 bytes loads.
 template <typename T>
 constexpr int kWindow = int(sizeof(double) / sizeof(T));
 template <typename T>
@@ -20,14 +20,15 @@ inline Window<float> UnzipLanes(Vec<float> a, Vec<float> b, std::index_sequence<
   return {{__builtin_shufflevector(a, b, 2 * int(L)...),
            __builtin_shufflevector(a, b, 2 * int(L) + 1 ...)}};
 }
-// The even and the odd elements of a, b.
+// The even and the odd elements of a followed by b.
 inline Window<float> Unzip(Vec<float> a, Vec<float> b) {
   return UnzipLanes(a, b, std::make_index_sequence<kLanes<float>>());
 }
 
 #if defined(__AVX512F__)
 
-// Places from..from+1 of each lane: two floats cost no more to gather than one.
+// The window that starts at from[at[l]], in each lane l: two floats cost no more to gather than
+// one.
 inline Window<float> Gather(const float* from, IntVec<float> at) {
   const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(__m512i(at)), from, 4);
   const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(__m512i(at), 1), from, 4);
@@ -37,8 +38,8 @@ inline Window<double> Gather(const double* from, IntVec<double> at) {
   return {{_mm512_i64gather_pd(__m512i(at), from, 8)}};
 }
 
-// Writes the lanes of `v` in the mask one after the other (and anything behind them, up to a whole
-// vector) and returns how many they are.
+// Writes the lanes of `v` in the mask one after the other and returns their number. The memory
+// behind them, up to a whole vector, is overwritten.
 inline int Compress(int32_t* to, __mmask16 m, IntVec<float> v) {
   _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(m, __m512i(v)));
   return __builtin_popcount(m);
@@ -48,7 +49,8 @@ inline int Compress(int64_t* to, __mmask8 m, IntVec<double> v) {
   return __builtin_popcount(m);
 }
 
-// The reverse: the lanes in the mask take the next elements from memory; reads a whole vector.
+// The reverse of Compress: the lanes in the mask take the next elements from memory. A whole vector
+// is read.
 inline Vec<float> Expand(Vec<float> v, __mmask16 m, const float* from) {
   return _mm512_mask_expand_ps(v, m, Load<Vec<float>>(from));
 }
@@ -62,7 +64,7 @@ inline IntVec<double> Expand(IntVec<double> v, __mmask8 m, const int64_t* from) 
   return IntVec<double>(_mm512_mask_expand_epi64(__m512i(v), m, _mm512_loadu_si512(from)));
 }
 
-// The bytes of one row of marks that equal `code`.
+// The lanes whose byte, in one row of marks, equals `code`.
 template <typename T>
 inline Mask<T> EqualBytes(const uint8_t* bytes, uint8_t code) {
   if constexpr (sizeof(T) == 4) {

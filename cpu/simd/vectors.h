@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vectors of the instruction set that this file is compiled for: AVX-512, AVX2, or what the
-// compiler makes of 16 bytes anywhere. Arithmetic is that of GCC and Clang vector types, element
-// by element, so every lane computes what scalar code would.
+// Vectors of the instruction set that this file is compiled for: AVX-512, AVX2, or for any other
+// processor 16 bytes, to which the compiler fits its instructions. Arithmetic is that of GCC and
+// Clang vector types, element by element, so every lane computes the result of scalar code.
 //
 // JAXTV_ISA names the instruction set and the namespace, so that one source compiled several times
 // leaves several sets of symbols. No other inline function may be called in that namespace, not
@@ -45,11 +45,14 @@ template <typename T>
 struct VectorOf {
   typedef T type __attribute__((vector_size(kVectorBytes)));
 };
-// A vector of T, of integers as many and as large, and how many.
 template <typename T>
 using Vec = typename VectorOf<T>::type;
+
+// Integer vector of equal lane count and width.
 template <typename T>
 using IntVec = typename VectorOf<Int<T>>::type;
+
+// The lane count of both.
 template <typename T>
 constexpr int kLanes = kVectorBytes / int(sizeof(T));
 
@@ -83,7 +86,7 @@ inline IntVec<T> Iota() {
 
 #if defined(__AVX512F__)
 
-// One bit for each lane.
+// A bit for each lane.
 template <typename T>
 using Mask = std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>;
 
@@ -122,7 +125,7 @@ inline IntVec<double> Select(__mmask8 m, IntVec<double> a, IntVec<double> b) {
   return IntVec<double>(_mm512_mask_blend_epi64(m, __m512i(b), __m512i(a)));
 }
 
-// GCC moves masks to other registers and back for the operators.
+// Intrinsics, since for the operators GCC moves masks to general registers and back.
 inline __mmask16 And(__mmask16 a, __mmask16 b) { return _kand_mask16(a, b); }
 inline __mmask8 And(__mmask8 a, __mmask8 b) { return _kand_mask8(a, b); }
 inline __mmask16 Or(__mmask16 a, __mmask16 b) { return _kor_mask16(a, b); }
@@ -141,7 +144,7 @@ inline Mask<T> FromBits(uint32_t bits) {
 
 #else
 
-// All bits of a lane set, or none.
+// In each lane all bits are set, or none.
 template <typename T>
 using Mask = IntVec<T>;
 
@@ -196,11 +199,11 @@ inline Mask<T> FromBits(uint32_t bits) {
 
 #endif
 
-// The bits of all lanes.
+// The mask in which all lanes are set, as Bits gives it.
 template <typename T>
 constexpr uint32_t kAllLanes = uint32_t((uint64_t(1) << kLanes<T>)-1);
 
-// b where b < a, else a; the order is that of the instructions.
+// b where b < a, else a. The instructions name their operands in the other order.
 #if defined(__AVX512F__)
 template <typename T>
 inline Vec<T> Min(Vec<T> a, Vec<T> b) {

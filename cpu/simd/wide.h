@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Vectors of T beside as many doubles, and sums in them.
+// A double for each lane of T, and sums in them.
 #pragma once
 
 #include "cpu/simd/vectors.h"
@@ -7,7 +7,7 @@
 namespace jaxtv {
 namespace JAXTV_ISA {
 
-// A double for each lane of T: as many vectors as a double has sizes of T.
+// The doubles of all lanes fill this many vectors.
 template <typename T>
 constexpr int kParts = int(sizeof(double) / sizeof(T));
 template <typename T>
@@ -60,7 +60,7 @@ inline Mask<double> WideMaskPart(Mask<float> m, int part, std::index_sequence<L.
 inline Mask<double> WideMask(Mask<float> m, int part) {
   return WideMaskPart(m, part, std::make_index_sequence<kLanes<double> >());
 }
-// Of the halves of each lane, the lower one, in the order of memory.
+// The lower half of each 64-bit lane of a, then of b.
 template <size_t... L>
 inline Mask<float> JoinLanes(Mask<float> a, Mask<float> b, std::index_sequence<L...>) {
   return __builtin_shufflevector(a, b, 2 * int(L)...);
@@ -71,7 +71,7 @@ inline Mask<float> JoinMasks(const Mask<double> (&part)[2]) {
 }
 #endif
 
-// The sums of core/run.h, one in each lane.
+// LongSum of core/run.h, one in each lane.
 template <typename T>
 struct Sum;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The weights of the lines of a block, gathered where they do not lie evenly.
+// The weights of the lines of a block, gathered where their places are not evenly spaced.
 #pragma once
 
 #include <algorithm>
@@ -10,11 +10,11 @@
 
 namespace jaxtv {
 
-// The weights of the lines of a block, for the lines of its buffer.
+// The weights of the lines of a block, laid out for the lines of its buffer.
 template <typename T>
 class BlockWeights {
  public:
-  // `first`: the first of the lines, among all that `layout` is of.
+  // `first`: the number of the first line of the block among the lines of `layout`.
   BlockWeights(const WeightLayout& layout, const T* lam, const Lines& lines, int64_t first)
       : edges_(layout.edge_stride != 0 && lines.length > 1) {
     const int64_t count = lines.count();
@@ -37,7 +37,8 @@ class BlockWeights {
 
   const WeightLayout& layout() const { return layout_; }
 
-  // With edges, those of a group of `inner` lines one after the other: `inner` for each edge.
+  // With edge weights, those of `inner` lines that interleave also interleave: `inner` for each
+  // edge.
   const T* data() const { return data_; }
   bool edges() const { return edges_; }
 

@@ -18,7 +18,8 @@
 
 namespace jaxtv {
 
-// The codes of the half sweep that gave y. First as if all lines of the block were one.
+// The codes of the half sweep that gave y. First each sample is compared with the next as if all
+// lines of the block were one line; then cut edges and the last samples of lines get their codes.
 template <typename T>
 void WriteCodes(const Lines& lines, const BlockWeights<T>& weights, const T* y, uint8_t* codes) {
   const int64_t inner = lines.inner, compared = (lines.count() * lines.length) - inner;
@@ -100,7 +101,7 @@ class GroupSweeper {
     if (operands_.bits) StoreCodes(block, half, weights, y);
   }
 
-  // Where nothing was taken, x bit for bit: a subtraction may flush subnormal numbers.
+  // x bit for bit where `taken` is 0, since a subtraction may flush a subnormal x to 0.
   static T Rest(T x, T taken) { return taken == T(0) ? x : x - taken; }
 
   void Load(const LineBlock& block, int axis, T* z) const {

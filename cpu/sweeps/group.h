@@ -15,7 +15,7 @@ namespace jaxtv {
 // An array and the axes of a sweep, in their order.
 struct SweepArray {
   int64_t samples, pixels;   // pixels of a sample
-  std::vector<Lines> lines;  // those of one sample, for each axis
+  std::vector<Lines> lines;  // the lines of one sample, for each axis
   int64_t num_sweeps;
 
   int axes() const { return int(lines.size()); }
@@ -61,7 +61,7 @@ class SweepGroup {
  private:
   const SweepArray& array_;
   int64_t first_, pixels_;
-  std::vector<Lines> lines_;  // of the whole group
+  std::vector<Lines> lines_;  // the lines of the whole group, for each axis
   std::vector<LineBlocks> blocks_;
 };
 

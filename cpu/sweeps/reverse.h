@@ -89,7 +89,8 @@ class GroupReverser {
                     });
   }
 
-  // Numbers that tell each run from the next one: 0 and 1 in turn.
+  // Levels of which runs are the runs of equal numbers: 0 and 1 in turn, NaN on lines without a
+  // prox.
   static void Levels(const Lines& lines, const uint8_t* codes, uint8_t* odd, T* level) {
     const int64_t inner = lines.inner;
     ForEdges(lines, [inner, codes, odd](int64_t j, int64_t, int64_t count) {
@@ -144,7 +145,7 @@ class GroupReverser {
     });
   }
 
-  // In an order that is fixed, and that compilers turn into vector code.
+  // The order of the additions is fixed, and lets compilers use vectors.
   static T Sum(const T* values, int64_t count) {
     constexpr int kWays = 8;
     T sum[kWays] = {};
@@ -161,7 +162,7 @@ class GroupReverser {
     return T(SignOf(codes[j])) * (mean[j + inner] - mean[j]);
   }
 
-  // Calls f(j) for the samples of the lines of this code.
+  // Calls f(j) for each sample of the lines that have this code.
   template <typename F>
   static void ForMarked(const Lines& lines, const uint8_t* codes, LineCode code, const F& f) {
     const int64_t inner = lines.inner, n = lines.length;

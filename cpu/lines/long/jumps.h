@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The jumps of the TV prox of a long line, found by all threads and the lanes of each.
 //
-// What the walk of core/tv1d.h finds after a jump depends on that jump alone. So chunks of the line
+// The walk of core/tv1d.h after a jump depends on that jump alone. So chunks of the line
 // are walked at once, each from a fresh start. Then every walk goes on from the last jump of its
-// chunk, again at once: where it comes to a jump that the walk of the next chunk found too, both
-// are the same from there on. That links the chunks, and from left to right all jumps are known. On
-// most data links are a few runs long; where one is missing, one thread walks on until there is
-// one.
+// chunk, again all at once: where it comes to a jump that the walk of the next chunk found too,
+// both are the same from there on. That links the chunks, and from left to right all jumps are
+// known. On most data links are a few runs long; where one is missing, one thread walks on until
+// there is one.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@
 
 namespace jaxtv {
 
-// Walks from the start of a line are tried this far.
+// The samples from which the typical length of runs is estimated.
 constexpr int64_t kTrial = 2048;
 
 // The mean length of the first runs of a line.
@@ -64,10 +64,10 @@ struct Chunks {
   }
 };
 
-// The end of the walk of a chunk.
+// The end of a chunk, and its link to a later one.
 struct ChunkLink {
   int64_t last;   // the place of its last jump, or -1
-  int64_t match;  // of the first jump after the chunk that the next walk found too, or -1
+  int64_t match;  // the place of the first jump after the chunk that the next walk found too, or -1
 };
 
 // Walks pieces of a line; returns how many went over budget.
@@ -97,7 +97,7 @@ int64_t WalkPieces(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
   return stopped;
 }
 
-// The first of two rows of marks at or after `begin` that agree on a jump, or -1.
+// The first place at or after `begin` where two rows of marks agree on a jump, or -1.
 inline int64_t FirstMatch(const uint8_t* a, const uint8_t* b, int64_t begin, int64_t end) {
   for (; begin < end; ++begin) {
     uint64_t eight[2] = {0, 0};

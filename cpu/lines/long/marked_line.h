@@ -11,7 +11,7 @@
 
 namespace jaxtv {
 
-// A line with runs that end at its marks.
+// A line whose runs end at its marks.
 template <typename T>
 struct MarkedLine {
   Line<const T> x;

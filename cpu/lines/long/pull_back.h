@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The run mean and the derivative of the TV prox of long lines, shared by all threads and lanes.
 //
-// Each chunk of a line is taken as if it were a line. Then, line by line, the runs that meet the
-// borders of chunks are done again, and the differences at their ends. Chunks depend on nothing but
-// the length, and so do results.
+// Each chunk of a line is pulled back as if it were a line. Then, line by line, the runs that cross
+// the borders of chunks are pulled back again, with the slopes at their ends. Chunks, and so
+// results, depend on the length of the line but not on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace jaxtv {
 // Samples of a chunk.
 constexpr int64_t kPullBackChunk = 4096;
 
-// A line of whose chunks the derivative is known.
+// Joins the derivatives of the chunks of one line.
 template <typename T>
 class ChunkJoiner {
  public:
@@ -32,7 +32,7 @@ class ChunkJoiner {
     lam_bar_.data = at.lam_bar;
   }
 
-  // `sums`: of the slopes within each chunk, for a line with one weight.
+  // `sums`: the sum of the slopes within each chunk, for a line with one weight.
   void Join(Line<const T> sums) {
     if (lam_.data != nullptr && !per_edge_ && lam_[0] == T(0)) {
       PullBackLine(y_, lam_, v_, n_, x_bar_, lam_bar_);  // x_bar is not the mean
@@ -40,7 +40,7 @@ class ChunkJoiner {
     }
     int64_t done = 0;
     for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
-      if (border >= done && Inside(border - 1)) done = Again(border);
+      if (border >= done && Inside(border - 1)) done = JoinRun(border);
     }
     if (lam_.data == nullptr) return;
     for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
@@ -56,8 +56,8 @@ class ChunkJoiner {
     return y_[edge] == y_[edge + 1] && !(per_edge_ && lam_[edge] == T(0));
   }
 
-  // The run across a border; returns where the next one starts.
-  int64_t Again(int64_t border) {
+  // Averages the run across a border; returns where the next run starts.
+  int64_t JoinRun(int64_t border) {
     int64_t first = border - 1, last = border;
     while (first > 0 && Inside(first - 1)) --first;
     while (last < n_ - 1 && Inside(last)) ++last;

@@ -2,8 +2,8 @@
 // The values of the runs of a long line whose jumps are known (core/run.h), on all threads.
 //
 // A value depends on the run before only where rounding closed or inverted their jump, and then the
-// two tie. So parts of the line are written at once, and then again the runs at the borders of
-// parts and those after them, until a value is what it was.
+// two tie. So all parts of the line are written at once, as if each were a line; then the runs at
+// the borders of parts are written again, and those after them until a value stays as it was.
 #pragma once
 
 #include <algorithm>
@@ -19,12 +19,13 @@
 
 namespace jaxtv {
 
-// Samples of a chunk of which only the values are computed, in a lane and in scalar code.
+// Samples of a part in one lane, and of a part that scalar code writes.
 constexpr int64_t kValueChunk = 4096;
 constexpr int64_t kValueBlock = 16384;
 
-// Writes the values of the runs from `begin` until one contains `until` and, if `known`, that one
-// or a later one had its value already. Returns where the next run starts.
+// Writes the values of the runs from `begin` on: up to the run that contains `until` or, if y is
+// `known` but for the borders of parts, up to the first one from there on whose value stays as it
+// was. Returns where the next run starts.
 template <typename T>
 int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool known, Line<T> y) {
   const bool first = begin == 0;
@@ -41,8 +42,7 @@ int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool 
   return begin;
 }
 
-// The values of all runs, one chunk of the line in each lane, and then again of the runs that meet
-// the ends of chunks, and of those after them until there is no difference.
+// Writes the values of all runs, one part of the line in each lane.
 template <typename Pool, typename T>
 void WriteRunsInLanes(Pool& pool, const LaneKernels<T>& lanes, const MarkedLine<T>& line,
                       const ChunkedLine<T>& chunked) {
@@ -75,7 +75,7 @@ int64_t RunStart(const MarkedLine<T>& line, int64_t k) {
   return k;
 }
 
-// The values of all runs, those that start in a block by one thread.
+// Writes the values of all runs; one thread writes those that start in a part.
 template <typename Pool, typename T>
 void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
   const int64_t n = line.length, blocks = (n + kValueBlock - 1) / kValueBlock;
