@@ -39,7 +39,7 @@
 
 namespace jaxtv {
 
-// What must be known of a line before it is solved.
+// Facts about a line that decide how it is solved.
 template <typename T>
 struct LineSummary {
   bool valid = true;      // all x finite, all weights >= 0
@@ -126,7 +126,7 @@ JAXTV_HD RunEnd WalkRun(const Samples& x, const Weights& w, int64_t n, int64_t k
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
 constexpr int kRepeats = 3;
-JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
+JAXTV_HD JAXTV_ALWAYS_INLINE constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
   return n + 64 + kRepeats * start;
 }
 
@@ -143,6 +143,11 @@ JAXTV_HD int64_t WalkRuns(const Samples& x, const Weights& w, int64_t n,
   return start;
 }
 
+template <typename T>
+JAXTV_HD bool NeedsSolving(const LineSummary<T>& s) {
+  return s.valid && s.weighted && s.low != s.high;
+}
+
 // Writes the prox of a line that needs no solving; false if it needs it.
 template <typename T>
 JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64_t n, Line<T> y) {
@@ -150,7 +155,7 @@ JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64
     for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
     return true;
   }
-  if (summary.weighted && summary.low != summary.high) return false;
+  if (NeedsSolving(summary)) return false;
   for (int64_t k = 0; k < n; ++k) y[k] = x[k];  // bit for bit, signed zeros included
   return true;
 }

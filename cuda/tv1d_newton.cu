@@ -14,9 +14,9 @@ constexpr int kNewtonBlocks =
 
 template <typename T>
 __global__ void __launch_bounds__(kNewtonThreads, kNewtonBlocks)
-    NewtonLines(const Lines lines, const __grid_constant__ WeightLayout weights,
-                const NewtonOptions options, const T* __restrict__ x, const T* __restrict__ lam,
-                T* __restrict__ y, int32_t* __restrict__ steps, double* __restrict__ scratch) {
+    NewtonLines(const Lines lines, const __grid_constant__ WeightLayout weights, int64_t max_steps,
+                const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
+                int32_t* __restrict__ steps, double* __restrict__ scratch) {
   const int64_t count = lines.count();
   const int64_t line = int64_t(blockIdx.x) * kNewtonThreads + threadIdx.x;
   if (line >= count) return;
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kNewtonThreads, kNewtonBlocks)
     return Line<double>{scratch + i * count * (lines.length - 1) + line, count};
   };
   steps[line] =
-      int32_t(NewtonLine(lines.At(x, line), weights.At(lam, line), lines.length, options,
+      int32_t(NewtonLine(lines.At(x, line), weights.At(lam, line), lines.length, max_steps,
                          NewtonScratch{array(0), array(1), array(2), array(3)}, lines.At(y, line)));
 }
 
@@ -32,18 +32,16 @@ __global__ void __launch_bounds__(kNewtonThreads, kNewtonBlocks)
 
 template <typename T>
 Status ProxTv1dNewton(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                      const NewtonOptions& options, const T* x, const T* lam, T* y, int32_t* steps,
+                      int64_t max_steps, const T* x, const T* lam, T* y, int32_t* steps,
                       double* scratch) {
   const Grid grid{CeilDiv(lines.count(), kNewtonThreads), kNewtonThreads, 0, stream};
-  return Launch("NewtonLines", NewtonLines<T>, grid, lines, weights, options, x, lam, y, steps,
+  return Launch("NewtonLines", NewtonLines<T>, grid, lines, weights, max_steps, x, lam, y, steps,
                 scratch);
 }
 
-template Status ProxTv1dNewton(cudaStream_t, const Lines&, const WeightLayout&,
-                               const NewtonOptions&, const float*, const float*, float*, int32_t*,
-                               double*);
-template Status ProxTv1dNewton(cudaStream_t, const Lines&, const WeightLayout&,
-                               const NewtonOptions&, const double*, const double*, double*,
-                               int32_t*, double*);
+template Status ProxTv1dNewton(cudaStream_t, const Lines&, const WeightLayout&, int64_t,
+                               const float*, const float*, float*, int32_t*, double*);
+template Status ProxTv1dNewton(cudaStream_t, const Lines&, const WeightLayout&, int64_t,
+                               const double*, const double*, double*, int32_t*, double*);
 
 }  // namespace jaxtv::cuda

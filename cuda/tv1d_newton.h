@@ -20,7 +20,7 @@ constexpr int64_t NewtonScratchBytes(int64_t length) {
 // line, aligned to 8.
 template <typename T>
 Status ProxTv1dNewton(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                      const NewtonOptions& options, const T* x, const T* lam, T* y, int32_t* steps,
+                      int64_t max_steps, const T* x, const T* lam, T* y, int32_t* steps,
                       double* scratch);
 
 }  // namespace jaxtv::cuda

@@ -53,10 +53,10 @@ class Emulated:
         result = jax.ShapeDtypeStruct(edges, y.dtype)
         return self.call("jaxtv_pull_back", (y, v, lam), axis, result)
 
-    def newton(self, x, lam, axis, max_steps=100, halving=False):
+    def newton(self, x, lam, axis, max_steps=100):
         sizes = [1 if d == axis else n for d, n in enumerate(x.shape)]
         steps = jax.ShapeDtypeStruct(sizes, "int32")
-        attributes = {"max_steps": np.int64(max_steps), "halving": halving}
+        attributes = {"max_steps": np.int64(max_steps)}
         return self.call("jaxtv_prox_tv1d_newton", (x, lam), axis, steps, **attributes)
 
     def sweeps(self, x):

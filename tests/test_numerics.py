@@ -189,9 +189,7 @@ LINE_SOLVERS = {
     "newton": jax.jit(functools.partial(jaxtv.prox_tv_1d, method="newton")),
     "reference": jax.jit(lambda x, lam: plain_tv1d.prox(x, jnp.atleast_2d(lam), axis=1)),
     "reference newton": jax.jit(
-        lambda x, lam: plain_newton.newton(
-            x, jnp.atleast_2d(lam), axis=1, max_steps=100, halving=False
-        )[0]
+        lambda x, lam: plain_newton.newton(x, jnp.atleast_2d(lam), axis=1, max_steps=100)[0]
     ),
 }
 # To the largest powers of two with which the samples of a test neither overflow nor lose digits.

@@ -37,7 +37,6 @@ def newton(
     *,
     axis: int,
     max_steps: int = NEWTON_STEPS,
-    halving: bool = False,
 ) -> tuple[Array, Array]:
     """The same prox by projected Newton steps on the dual, and the steps that each line took.
 
@@ -46,12 +45,11 @@ def newton(
       lam: as for `prox`.
       axis: as for `prox`.
       max_steps: a line that needs more is solved by the direct method.
-      halving: search the step size among 1, 1/2, 1/4, ... side by side, not by backtracking.
 
     Returns:
       The prox, and int32 steps with size 1 along `axis`.
     """
-    y, steps = primitive.bind(_newton_p, x, lam, axis=axis, max_steps=max_steps, halving=halving)
+    y, steps = primitive.bind(_newton_p, x, lam, axis=axis, max_steps=max_steps)
     return y, steps
 
 

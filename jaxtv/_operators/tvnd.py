@@ -2,7 +2,7 @@
 """Operators on every image of an array, as JAX primitives.
 
 An image spans the TV axes, ascending; all other axes are batch axes. What the operators compute is
-in `cpu/tvnd.h` (compiled) and `jaxtv/_plain/tvnd.py`.
+in `cpu/images/solve.h` (compiled) and `jaxtv/_plain/tvnd.py`.
 """
 
 import functools

@@ -15,7 +15,7 @@ from jaxtv._plain import scan
 from jaxtv._plain import tv1d as plain_tv1d
 
 _DECREASE = 1e-4  # of Armijo's rule
-_HALVINGS = 40  # a step that has to be smaller is taken all the same
+_SMALLEST = 2.0**-40  # a step that has to be smaller is taken all the same
 
 
 class _Step(NamedTuple):
@@ -25,17 +25,15 @@ class _Step(NamedTuple):
     product: Array  # d^T D y
 
 
-def newton(
-    x: Array, lam: Array, *, axis: int, max_steps: int, halving: bool
-) -> tuple[Array, Array]:
+def newton(x: Array, lam: Array, *, axis: int, max_steps: int) -> tuple[Array, Array]:
     """See `jaxtv._operators.tv1d.newton`."""
     lines = plain_tv1d.canonical(x, lam, axis)
-    y, steps = _solve(lines.x, lines.w, max_steps, halving)
+    y, steps = _solve(lines.x, lines.w, max_steps)
     steps = jnp.where(lines.valid, steps, 0)
     return jnp.moveaxis(lines.answer(y), -1, axis), jnp.moveaxis(steps, -1, axis)
 
 
-def _solve(x: Array, w: Array, max_steps: int, halving: bool) -> tuple[Array, Array]:
+def _solve(x: Array, w: Array, max_steps: int) -> tuple[Array, Array]:
     n = x.shape[-1]
     none = jnp.zeros((*x.shape[:-1], 1), jnp.int32)
     if x.size == 0 or n == 1:
@@ -46,11 +44,10 @@ def _solve(x: Array, w: Array, max_steps: int, halving: bool) -> tuple[Array, Ar
     # In float32 the gap of a line with a large dual is good to fewer digits than in float64.
     tolerance = 1e-12 if x.dtype == jnp.float64 else 1e-6
     target = 0.5 * n * tolerance**2
-    search = _halve if halving else _backtrack
 
     def advance(state):
         u, steps, step, _ = state
-        moved = jnp.clip(u + search(u, bounds, step) * step.d, -bounds, bounds)
+        moved = jnp.clip(u + _backtrack(u, bounds, step) * step.d, -bounds, bounds)
         u = jnp.where(_open(state), moved, u)
         steps = steps + _open(state).astype(steps.dtype)
         step = _direction(u, differences, bounds)
@@ -114,7 +111,7 @@ def _change(u: Array, bounds: Array, step: _Step, alpha: Array) -> Array:
 
 def _backtrack(u: Array, bounds: Array, step: _Step) -> Array:
     def enough(alpha, change):
-        return (change <= -_DECREASE * alpha * step.product) | (alpha < 2.0**-_HALVINGS)
+        return (change <= -_DECREASE * alpha * step.product) | (alpha < _SMALLEST)
 
     def shorten(state):
         alpha, change = state
@@ -126,11 +123,3 @@ def _backtrack(u: Array, bounds: Array, step: _Step) -> Array:
     one = jnp.ones_like(step.product)
     start = one, _change(u, bounds, step, one)
     return lax.while_loop(lambda state: ~enough(*state).all(), shorten, start)[0]
-
-
-def _halve(u: Array, bounds: Array, step: _Step) -> Array:
-    alphas = 2.0 ** -jnp.arange(_HALVINGS, dtype=u.dtype)
-    alphas = alphas.reshape((-1,) + (1,) * u.ndim)
-    change = _change(u, bounds, step, alphas)
-    good = change <= -_DECREASE * alphas * step.product
-    return jnp.where(good, alphas, alphas[-1]).max(0)

@@ -16,7 +16,7 @@ The result is the best point of `certificate.py` so far: constant on components 
 that its equalities say what the derivative needs to know.
 
 Every quantity of an image is its own: momentum, restart, tests, stop. Arrays of one number per
-image keep the TV axes with size 1. `cpu/tvnd.h` computes the same.
+image keep the TV axes with size 1. `cpu/images/solve.h` computes the same.
 """
 
 import functools
