@@ -13,7 +13,7 @@ import pytest
 from helpers import signal
 
 import jaxtv
-from jaxtv._operators import certificate
+from jaxtv._plain import certificate
 from jaxtv._plain import tvnd as plain_tvnd
 
 
