@@ -17,7 +17,7 @@ BELOW = {
     "cpu/simd": set(),
     "cpu/threads": set(),
     "cpu/lockstep": {"core", "cpu/simd"},
-    "cpu/lines": {"core", "cpu/threads", "cpu/simd", "cpu/lockstep"},
+    "cpu/lines": {"core", "cpu/threads", "cpu/lockstep"},
     "cpu/images": {"core", "ffi", "cpu/simd", "cpu/threads", "cpu/lines"},
     "cpu/sweeps": {"core", "cpu/lines"},
     "cpu": {"core", "ffi", "cpu/threads", "cpu/lines", "cpu/images", "cpu/sweeps"},

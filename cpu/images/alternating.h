@@ -56,7 +56,7 @@ class Alternating {
   Alternating(const Image& image, const std::vector<AxisWeights<T>>& weights, const T* x)
       : image_(image), weights_(weights), x_(x), results_(image.axes()), duals_(image.axes()) {
     for (int a = 0; a < image.axes(); ++a) {
-      blocks_.push_back(LineBlocks::OfContiguousLines(image.Along(a)));
+      blocks_.push_back(LineBlocks::WithinSlabs(image.Along(a)));
       results_[a] = Buffer<T>(image.pixels());
       if (a == 0) continue;
       duals_[a] = {Buffer<T>::Zeros(image.pixels()), Buffer<T>::Zeros(image.pixels())};

@@ -26,7 +26,7 @@ class MajorityVote {
       : axis_(axis),
         along_(axis + 1 < image.axes() ? image.axes() - 1 : 0),
         step_(image.Along(axis).inner),
-        blocks_(LineBlocks::OfContiguousLines(image.Along(along_))) {}
+        blocks_(LineBlocks::WithinSlabs(image.Along(along_))) {}
 
   template <typename Run>
   void Apply(const Run& run, const FusedEdges& fused, uint8_t* kept) const {

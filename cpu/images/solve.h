@@ -28,8 +28,8 @@ struct Goal {
   double bound() const { return std::max(target, rounding); }
 };
 
-// When to look at the certificate, which costs about as much as a sweep. The residual is free, and
-// the bound of an image is a slowly growing multiple of it.
+// Decides after which sweeps to compute the certificate, which costs about as much as a sweep. The
+// residual is free, and the bound of an image is a slowly growing multiple of it.
 class Schedule {
  public:
   Schedule(double goal, int64_t max_sweeps) : goal_(goal), max_sweeps_(max_sweeps) {}

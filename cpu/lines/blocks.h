@@ -31,11 +31,11 @@ struct LineBlock {
 // slab, or several whole slabs, which are one stretch of memory.
 class LineBlocks {
  public:
-  // Blocks hold several slabs only where each of them is one contiguous line.
-  static LineBlocks OfContiguousLines(const Lines& lines) { return {lines, 16, 1}; }
+  // Blocks whose row r holds sample r of each line, or whose one row holds contiguous lines.
+  static LineBlocks WithinSlabs(const Lines& lines) { return {lines, 16, 1}; }
 
-  // Blocks hold several slabs wherever slabs are small enough.
-  static LineBlocks OfWholeSlabs(const Lines& lines) { return {lines, 32, INT64_MAX}; }
+  // Blocks of several slabs, wherever slabs are small enough.
+  static LineBlocks OverSlabs(const Lines& lines) { return {lines, 32, INT64_MAX}; }
 
   int64_t count() const { return count_; }
 

@@ -30,7 +30,7 @@ class SweepGroup {
     for (Lines lines : array.lines) {
       lines.outer *= count;
       lines_.push_back(lines);
-      blocks_.push_back(LineBlocks::OfWholeSlabs(lines));
+      blocks_.push_back(LineBlocks::OverSlabs(lines));
     }
   }
 
