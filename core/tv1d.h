@@ -15,6 +15,10 @@
 // line the same code as the rest; and every jump restarts the state afresh, so an index is never
 // beyond the current position. Each jump advances k0, hence the loop ends in any rounding.
 //
+// Rounding: samples and levels are taken less the first sample of the run. A level is raised or
+// lowered by a share of what its path is too high or low; what a level far from 0 rounds off of
+// that would add up over the samples of the run.
+//
 // Reach: a candidate starts a bound beyond x, and a bound far above the samples would round them
 // off. Where each edge has its own weight, the bounds of the walk from k0 are therefore min(w_k,
 // r_k),
@@ -86,13 +90,14 @@ JAXTV_HD RunEnd WalkRunOf(const Samples& x, const Weights& w, int64_t n, int64_t
     return weight < reach ? weight : reach;
   };
   int64_t k_low = k0, k_high = k0;
-  const T first_w = bound(k0);
+  const T first_w = bound(k0), first_x = x[k0];
   T path_low = first_w, path_high = -first_w;
-  T low = carried + x[k0] - first_w, high = carried + x[k0] + first_w;
+  T low = carried - first_w, high = carried + first_w;
   for (int64_t k = k0 + 1; k < n; ++k) {
     const T next_w = bound(k);
-    path_low += x[k] - low;
-    path_high += x[k] - high;
+    const T sample = x[k] - first_x;
+    path_low += sample - low;
+    path_high += sample - high;
     const int jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
     if (jump != 0) {
       *steps += k - k0 + 1;

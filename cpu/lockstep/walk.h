@@ -23,7 +23,7 @@ struct Walkers {
   IntVec<T> place_low, place_high;  // the places of the last touches
   IntVec<T> shift;                  // see Field::queue_shift
   IntVec<T> repeats;                // samples that were looked at again
-  Vec<T> low, high, path_low, path_high, length;
+  Vec<T> first, low, high, path_low, path_high, length;
   Vec<T> w;              // without edge weights: the weight of the line
   Vec<T> w_low, w_high;  // with edge weights: the weights at the last touches
   Vec<T> reach, growth;  // with edge weights: |u| at the start of the run, and what a sample adds
@@ -119,8 +119,10 @@ class Walk {
                      : kEdges ? edge
                               : Select(at_end, zero, s.w);
 
-    const V a = s.path_low + (x - s.low);
-    const V b = s.path_high + (x - s.high);
+    if (!kLater) s.first = Select(s.fresh, x, s.first);
+    const V sample = x - s.first;
+    const V a = s.path_low + (sample - s.low);
+    const V b = s.path_high + (sample - s.high);
     s.length = kLater ? Select(idle, s.length, s.length + T(1)) : s.length + T(1);
     const V inverse = T(1) / s.length;
     const V growth = kOpen ? V{} + field_.growth : s.growth;
