@@ -54,7 +54,7 @@ def test_newton_touches_nothing_but_its_own(check):
         assert not check.library.report
 
 
-def test_every_regime_is_free_of_races(check):
+def test_every_kernel_of_lines_is_free_of_races(check):
     for shape, axis in CASES:
         x, lam, v = operands(shape, axis, "noise", "float32", "scalar")
         y = check.prox(x, lam, axis)
@@ -66,7 +66,7 @@ def test_every_regime_is_free_of_races(check):
 def test_every_synchronisation_is_needed():
     """Leaves out one barrier at a time: the checker must find it, and say in which kernel."""
     mutants = mutate.build_mutants(
-        **cuda_emulation.module_arguments(), headers=[*(cuda_emulation.ROOT / "cuda").glob("*.h")]
+        **cuda_emulation.module_arguments(), headers=cuda_emulation.HEADERS
     )
     emulated = Emulated(mutants.library.path)
     complaints = []

@@ -90,7 +90,8 @@ def build_mutants(
         flavour,
         out_dir,
         extra_flags,
-        [mutated_dir, *searched, *beside],
+        searched,
+        [mutated_dir, *beside],  # not for host files: theirs are the objects of the usual build
         link_flags,
         name or f"lib{sources[0].stem}_mutants.so",
     )
