@@ -15,7 +15,7 @@ namespace jaxtv::cuda {
 template <typename T>
 struct SolvedAxis : TvAxis<T> {
   const T* result;  // of the line solves, exactly constant on runs
-  const T* dual;    // v_a: what the line solves took away
+  const T* dual;    // v_a: the input of the line solves less their result
   // The lines of an image are those of number first[image] + member[j], j < members.
   WeightLayout first, member;
   int64_t members;

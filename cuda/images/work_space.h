@@ -28,7 +28,7 @@ class WorkSpace {
   explicit WorkSpace(void* data) : at_(reinterpret_cast<uintptr_t>(data)) {}
 
   // An array of `count` elements, aligned. The bytes above are those of labels of 8 bytes: where
-  // labels have 4, what they leave is more than the gaps that alignment makes.
+  // labels have 4, the bytes left over are more than the gaps for alignment.
   template <typename V>
   V* Take(int64_t count) {
     const uintptr_t start = (at_ + sizeof(V) - 1) / sizeof(V) * sizeof(V);
@@ -47,7 +47,7 @@ class WorkSpace {
     return components;
   }
 
-  // For each axis, a byte for each sample: what is known of the edge to its next neighbour.
+  // For each axis a byte for each sample: a flag of the edge to its next neighbour.
   std::vector<unsigned char*> TakeEdges(int64_t samples, size_t axes) {
     std::vector<unsigned char*> edges;
     for (size_t a = 0; a < axes; ++a) edges.push_back(Take<unsigned char>(samples));

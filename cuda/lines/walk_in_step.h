@@ -9,7 +9,7 @@
 //
 // `hi` is the smallest upper end so far and `lo` the largest lower one, less `ref`, and at_hi,
 // at_lo are where they were attained. An upper end below lo means that the run ended at at_lo, by a
-// jump down; a lower end above hi, at at_hi by a jump up; and its level is what was attained there,
+// jump down; a lower end above hi, at at_hi by a jump up. Its level is the end attained there,
 // so nothing is summed again. At the end of the line both ends are ref + (t - p) / n.
 //
 // A run leaves one number: its level, in the slot of its last sample. In float alone: Kahan's sum

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-RUNTIME_SOURCES = tuple(sorted((ROOT / "src").glob("*.cc")))
+RUNTIME = ROOT / "src" / "runtime.cc"
 CXX = os.environ.get("CXX", "g++")
 
 _COMMON = [
@@ -90,7 +90,7 @@ def _build(sources, flavour, out_dir, host_flags, kernel_flags, link_flags, name
     includes = _include_flags([ROOT / "include", ROOT])
     runtime_flags = ["-O1", "-fsanitize=address"] if flavour == "asan" else ["-O2"]
 
-    jobs = [(source, [*_COMMON, *runtime_flags, *includes]) for source in RUNTIME_SOURCES]
+    jobs = [(RUNTIME, [*_COMMON, *runtime_flags, *includes])]
     for source in map(Path, sources):
         is_kernel = source.suffix == ".cu"
         flags = _KERNEL[flavour] if is_kernel else _HOST[flavour]

@@ -70,7 +70,7 @@ def build_mutants(
     sites: list[Site] = []
     compiled = []
     for path in [*headers, *sources]:
-        if path.suffix == ".cc":
+        if path in sources and path.suffix != ".cu":
             compiled.append(path)
             continue
         # By its path from the deepest folder searched, or by its name from a file beside it.
