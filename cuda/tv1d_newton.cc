@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // CUDA handler of the TV prox of every line along an axis by projected Newton steps: the operands
 // and the attributes of cpu/tv1d_newton.cc, and work space as a last result.
-#include "cuda/tv1d_newton.h"
+#include "cuda/lines/tv1d_newton.h"
 
-#include "cuda/call.h"
+#include "cuda/common/call.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -19,9 +19,8 @@ ffi::Error ProxNewton(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   if (auto error = CheckNewton(lines, steps->element_count(), max_steps); error.failure()) {
     return error;
   }
-  if (int64_t(scratch->size_bytes()) < lines.count() * cuda::NewtonScratchBytes(lines.length)) {
-    return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
-  }
+  const int64_t needed = lines.count() * cuda::NewtonScratchBytes(lines.length);
+  if (auto error = cuda::CheckWorkSpace(*scratch, needed); error.failure()) return error;
   if (lines.count() == 0) return ffi::Error::Success();
   cuda::CallScope scope;
   scope.Input(x, "x");

@@ -33,9 +33,17 @@ def assert_close_cotangents(got, want, v):
     assert_close(got[1] / terms, want[1] / terms, v, jnp.zeros(1, v.dtype))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("weights", ["scalar", "per line", "per edge"])
+WEIGHTS = ["scalar", "per line", "per edge"]
+# Each kind of data with each kind of weights, by turns in either type: types and weights choose the
+# kernel, all of which see half of the kinds.
+ALTERNATING = [
+    (kind, weights, DTYPES[(k + w) % 2])
+    for k, kind in enumerate(KINDS)
+    for w, weights in enumerate(WEIGHTS)
+]
+
+
+@pytest.mark.parametrize(("kind", "weights", "dtype"), ALTERNATING)
 def test_cuda_and_cpu_agree(fast, kind, weights, dtype):
     before = fast.library.num_launches
     for shape, axis in CASES:
@@ -49,8 +57,7 @@ def test_cuda_and_cpu_agree(fast, kind, weights, dtype):
     assert fast.library.num_launches == before + 3 * len(CASES)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "dtype"), [(kind, DTYPES[k % 2]) for k, kind in enumerate(KINDS)])
 def test_cuda_and_cpu_agree_on_very_long_lines(fast, kind, dtype):
     for (shape, axis), weights in zip(GRID, ["per edge", "scalar"], strict=True):
         x, lam, v = operands(shape, axis, kind, dtype, weights)
@@ -139,8 +146,10 @@ def test_lines_over_budget_are_divided(fast, dtype):
         assert_close(fast.prox(x, lam, axis), _lines.prox(x, lam, axis=axis), x, lam)
 
 
-@pytest.mark.parametrize("place", [0, 99, 150, 299])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("bad", "place"),
+    [(np.nan, 0), (np.nan, 150), (np.inf, 99), (np.inf, 299), (-np.inf, 0), (-np.inf, 150)],
+)
 def test_a_bad_sample_spoils_its_line_only(fast, bad, place):
     shapes = [((5, 300), 1), ((300, 5), 0), ((1, 2300), 1), ((300, 30), 1), ((2, 2600), 1)]
     for shape, axis in shapes:

@@ -12,7 +12,7 @@ needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
 
 
 @needs_nvcc
-@pytest.mark.parametrize("arch", [75, 80, 86, 89, 90, 100, 120])
+@pytest.mark.parametrize("arch", [*cuda_resources.TABLED, 120])  # and the newest generation
 def test_kernels_compile_without_a_warning_within_their_resources(arch):
     """Local memory, but for float64, or many more registers than tabled, is a regression."""
     resources = cuda_resources.compile_for(arch)

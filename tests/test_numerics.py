@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from helpers import assert_prox, bits, rounding_in_step, signal
+from helpers import assert_prox, bits, large, rounding_in_step, signal
 
 import jaxtv
 from jaxtv._plain import tv1d as plain_tv1d
@@ -224,7 +224,9 @@ def test_no_scale_of_a_line_costs_digits(solver, n, kind, lam, dtype, exponent):
 
 
 @each_factor
-@pytest.mark.parametrize(("count", "n"), [(1, 300), (20, 300), (1, 3000), (1, 10_000)])
+@pytest.mark.parametrize(
+    ("count", "n"), [(1, 300), (20, 300), (1, 3000), pytest.param(1, 10_000, marks=large)]
+)
 def test_no_scale_costs_digits_with_a_weight_for_each_edge(count, n, dtype, exponent):
     w = np.random.default_rng(1).exponential(size=(count, n - 1)).astype(np.float32)
     w[:, ::3] = np.inf

@@ -12,8 +12,8 @@ p is the running sum of -v, clamped, and at a jump of the result it is w times i
 
 The point is z = the mean of r over connected components of fused pixels: where the line solves are
 equal, or only where the equalities that cross a piece of two neighbouring lines are its majority.
-`cpu/images/certificate.h`, `cpu/images/majority_vote.h` and `cuda/tvnd_certificate.cu` compute the
-same, with sums in float64.
+`cpu/images/certificate.h`, `cpu/images/majority_vote.h` and `cuda/images/certificate.cu` compute
+the same, with sums in float64.
 """
 
 from collections.abc import Sequence
