@@ -9,8 +9,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-# Folder: the folders that it may include beside itself. `cuda` counts with its sub-folders; the
-# files in `cpu` itself are the handlers and the module.
+# Folder: the folders that it may include beside itself. The files in `cpu` and `cuda` themselves
+# are the handlers and the modules.
 BELOW = {
     "core": set(),
     "ffi": {"core"},
@@ -21,7 +21,10 @@ BELOW = {
     "cpu/images": {"core", "ffi", "cpu/simd", "cpu/threads", "cpu/lines"},
     "cpu/sweeps": {"core", "cpu/lines"},
     "cpu": {"core", "ffi", "cpu/threads", "cpu/lines", "cpu/images", "cpu/sweeps"},
-    "cuda": {"core", "ffi"},
+    "cuda/common": {"core"},
+    "cuda/lines": {"core", "cuda/common"},
+    "cuda/images": {"core", "ffi", "cuda/common", "cuda/lines"},
+    "cuda": {"core", "ffi", "cuda/common", "cuda/lines", "cuda/images"},
 }
 FILES = sorted(
     str(path.relative_to(ROOT))

@@ -209,6 +209,13 @@ def test_a_small_signal_on_a_large_offset(dtype):
     assert_prox(jaxtv.prox_tv_1d(jnp.array(x, dtype), 3.0), x, 3.0)
 
 
+def test_an_exponential_behind_a_long_flat_stretch_on_an_offset():
+    """Levels are moved at each of many touches, by less than the offset would round off."""
+    x = np.float32(-283.185 + 0.5 * 1.2 ** -(7999.0 - np.arange(8000)))[None]
+    lam = np.float32(2.7)
+    assert_prox(jaxtv.prox_tv_1d(jnp.array(x), lam), np.float64(x), float(lam))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_lines_met_inside_a_two_dimensional_iteration(dtype):
     """Nearly flat lines full of near ties, on which some published solvers leave their arrays."""
