@@ -102,7 +102,7 @@ def test() -> None:
     run("ruff", "check", "--quiet")
     run("clang-format", "--dry-run", "-Werror", *files)
     run("pyright", "--pythonpath", str(BIN / "python"))
-    pytest = ("pytest", "--numprocesses", "auto", "--dist", "loadfile")
+    pytest = ("pytest", "--numprocesses", "auto", "--dist", "worksteal")
     # The CUDA kernels, emulated on the CPU, under the tests of values and gradients.
     if platform.system() == "Linux" and platform.machine() == "x86_64" and shutil.which("g++"):
         emulator = {"JAXTV_TEST_BACKEND": "cuda_emulator"}

@@ -23,7 +23,7 @@ nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/lines/pull_back.cu cuda/lines/pull_back_in_step.cu
                     cuda/lines/pull_back_block.cu cuda/lines/pull_back_grid.cu
                     cuda/images/component_mean.cu cuda/images/components.cu
-                    cuda/images/certificate.cu cuda/images/vote.cu cuda/images/gap.cu
+                    cuda/images/certificate.cu cuda/images/majority_vote.cu cuda/images/gap.cu
                     cuda/images/sweeps.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})

@@ -6,7 +6,7 @@
 #include "cuda/images/components.h"
 #include "cuda/images/gap.h"
 #include "cuda/images/line_parts.h"
-#include "cuda/images/vote.h"
+#include "cuda/images/majority_vote.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {

@@ -24,7 +24,7 @@ struct SolvedAxis : TvAxis<T> {
 };
 
 // A point z, the gap at it and the bound, both rounded up, for each image. Where `vote` is set, the
-// fused edges are those that win the vote of cpu/vote.h; else, all edges with equal ends. `T` is
+// fused edges are those that pass the majority vote; else, all edges with equal ends. `T` is
 // float or double.
 //
 // `scratch`: kCertificateSampleBytes + axes.size() * kCertificateAxisBytes bytes for each sample

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cuda/common/launch.h"
 #include "cuda/images/line_parts.h"
-#include "cuda/images/vote.h"
+#include "cuda/images/majority_vote.h"
 
 namespace jaxtv::cuda {
 namespace {
