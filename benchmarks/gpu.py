@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The parts of gpu.sh that need JAX.
 
-gpu.py agree        every regime of cuda/regime.h, against the CPU
-gpu.py regimes      every regime once, on small arrays, for compute-sanitizer
+gpu.py agree        every kernel of cuda/lines/kernel_choice.h, against the CPU
+gpu.py kernels      every kernel once, on small arrays, for compute-sanitizer
 gpu.py graph DUMP   a scan whose steps XLA records in a CUDA graph; DUMP is where XLA_FLAGS has
                     --xla_dump_to write its programs
 gpu.py time FILE    benchmarks; writes a Markdown table
@@ -111,7 +111,7 @@ def agree():
     print(f"at most {worst:.2g} units in the last place apart")
 
 
-def regimes():
+def kernels():
     for method, (shape, axis) in itertools.product(("direct", "newton"), SMALL):
         if method == "direct" or max(shape) < 1000:
             x = noise(shape, "float32")
@@ -202,5 +202,5 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     if jax.default_backend() != "gpu":
         sys.exit(f"JAX computes on {jax.default_backend()} here, not on a GPU.")
-    tasks = {"agree": agree, "regimes": regimes, "graph": graph, "time": measure}
+    tasks = {"agree": agree, "kernels": kernels, "graph": graph, "time": measure}
     tasks[sys.argv[1]](*sys.argv[2:])

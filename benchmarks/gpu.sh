@@ -101,7 +101,7 @@ sanitize() {
   local tool pids=() status=0
   command -v compute-sanitizer || return
   for tool in memcheck racecheck initcheck synccheck; do
-    compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" benchmarks/gpu.py regimes \
+    compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" benchmarks/gpu.py kernels \
       >"$out/$tool.log" 2>&1 &
     pids+=($!)
   done

@@ -113,10 +113,10 @@ def _plain(case, x):
     import jax
     import jax.numpy as jnp
 
-    from jaxtv import _reference
+    from jaxtv._plain import tv1d as plain_tv1d
 
     lam = jnp.full((1,) * x.ndim, case.lam, case.dtype)
-    prox = jax.jit(lambda x: _reference.prox(x, lam, axis=x.ndim - 1))
+    prox = jax.jit(lambda x: plain_tv1d.prox(x, lam, axis=x.ndim - 1))
     on_device = jnp.asarray(x)
     return {("plain JAX", "forward"): lambda: prox(on_device).block_until_ready()}
 

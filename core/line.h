@@ -13,6 +13,15 @@
 #define JAXTV_HD
 #endif
 
+// For the functions that kernels compiled for one instruction set call (cpu/simd/vectors.h). A copy
+// of such a function in their object file could be the one that the linker keeps for all callers,
+// so it must leave no copy anywhere: tests/test_symbols.py.
+#if defined(_MSC_VER)
+#define JAXTV_ALWAYS_INLINE __forceinline
+#else
+#define JAXTV_ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace jaxtv {
 
 // One line in memory.

@@ -23,18 +23,18 @@ struct Jump {
   int sign;  // +1 up, -1 down, 0 at an end of the line
   T weight;
 
-  JAXTV_HD T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
+  JAXTV_HD JAXTV_ALWAYS_INLINE T pull() const { return sign == 0 ? T(0) : T(sign) * weight; }
 };
 
-// A sum in double, one term after the other, so that every kernel rounds alike. Double samples have
-// no wider type: there it carries what each addition rounded off (D. Knuth, TAOCP 2, 4.2.2,
-// theorem B), so that nothing is lost on any length.
+// A sum over samples of type T in double, one term after the other, so that every kernel rounds
+// alike. Double samples have no wider type: for them the sum carries what each addition rounded off
+// (D. Knuth, TAOCP 2, 4.2.2, theorem B), so that nothing is lost on any length.
 template <typename T>
 struct LongSum {
   double sum = 0.0, carry = 0.0;
 
-  JAXTV_HD void Add(T value) {
-    const double term = double(value), before = sum;
+  JAXTV_HD void Add(double term) {
+    const double before = sum;
     sum = before + term;
     if (sizeof(T) < sizeof(double)) return;
     const double added = sum - before;
@@ -42,6 +42,11 @@ struct LongSum {
   }
 
   JAXTV_HD double Total() const { return sum + carry; }
+
+  // The difference of two totals that may be much larger than it.
+  JAXTV_HD double operator-(const LongSum& other) const {
+    return (sum - other.sum) + (carry - other.carry);
+  }
 };
 
 // Sums over a run are sums of deviations from its first sample: they are bounded by the weights and

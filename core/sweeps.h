@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the reverse of a half sweep needs of its forward: two bits for each sample.
+// Codes of two bits for each sample, from which a half sweep can be reversed.
 //
 // A half sweep solves every line along one axis, y = prox(z). Its derivative is the mean over the
 // runs of y, and a weight's is read off at the jumps between runs (core/run.h, jaxtv/_sweeps.py).

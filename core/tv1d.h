@@ -15,6 +15,10 @@
 // line the same code as the rest; and every jump restarts the state afresh, so an index is never
 // beyond the current position. Each jump advances k0, hence the loop ends in any rounding.
 //
+// Rounding: samples and levels are taken less the first sample of the run. A level is raised or
+// lowered by a share of what its path is too high or low; what a level far from 0 rounds off of
+// that would add up over the samples of the run.
+//
 // Reach: a candidate starts a bound beyond x, and a bound far above the samples would round them
 // off. Where each edge has its own weight, the bounds of the walk from k0 are therefore min(w_k,
 // r_k),
@@ -39,7 +43,7 @@
 
 namespace jaxtv {
 
-// What must be known of a line before it is solved.
+// Facts about a line that decide how it is solved.
 template <typename T>
 struct LineSummary {
   bool valid = true;      // all x finite, all weights >= 0
@@ -86,13 +90,14 @@ JAXTV_HD RunEnd WalkRunOf(const Samples& x, const Weights& w, int64_t n, int64_t
     return weight < reach ? weight : reach;
   };
   int64_t k_low = k0, k_high = k0;
-  const T first_w = bound(k0);
+  const T first_w = bound(k0), first_x = x[k0];
   T path_low = first_w, path_high = -first_w;
-  T low = carried + x[k0] - first_w, high = carried + x[k0] + first_w;
+  T low = carried - first_w, high = carried + first_w;
   for (int64_t k = k0 + 1; k < n; ++k) {
     const T next_w = bound(k);
-    path_low += x[k] - low;
-    path_high += x[k] - high;
+    const T sample = x[k] - first_x;
+    path_low += sample - low;
+    path_high += sample - high;
     const int jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
     if (jump != 0) {
       *steps += k - k0 + 1;
@@ -126,7 +131,7 @@ JAXTV_HD RunEnd WalkRun(const Samples& x, const Weights& w, int64_t n, int64_t k
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
 constexpr int kRepeats = 3;
-JAXTV_HD constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
+JAXTV_HD JAXTV_ALWAYS_INLINE constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
   return n + 64 + kRepeats * start;
 }
 
@@ -143,6 +148,11 @@ JAXTV_HD int64_t WalkRuns(const Samples& x, const Weights& w, int64_t n,
   return start;
 }
 
+template <typename T>
+JAXTV_HD bool NeedsSolving(const LineSummary<T>& s) {
+  return s.valid && s.weighted && s.low != s.high;
+}
+
 // Writes the prox of a line that needs no solving; false if it needs it.
 template <typename T>
 JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64_t n, Line<T> y) {
@@ -150,7 +160,7 @@ JAXTV_HD bool WriteTrivial(const LineSummary<T>& summary, Line<const T> x, int64
     for (int64_t k = 0; k < n; ++k) y[k] = std::numeric_limits<T>::quiet_NaN();
     return true;
   }
-  if (summary.weighted && summary.low != summary.high) return false;
+  if (NeedsSolving(summary)) return false;
   for (int64_t k = 0; k < n; ++k) y[k] = x[k];  // bit for bit, signed zeros included
   return true;
 }

@@ -29,7 +29,7 @@ struct EdgeWeights {
   Weights lam;
   bool per_edge;
   T cap;
-  T range;  // of the samples
+  T range;  // the greatest sample less the least
   int64_t count;
 
   // |u| never exceeds n/2 times the range, so larger (also infinite) weights change nothing.

@@ -41,17 +41,7 @@
 
 namespace jaxtv {
 
-enum class StepSearch {
-  kBacktracking,  // one step after the other, each from a parabola through what is known of f
-  kHalving,       // many steps 1, 1/2, 1/4, ... in one pass over the line
-};
-
-struct NewtonOptions {
-  int64_t max_steps;
-  StepSearch search;
-};
-
-// What the method remembers of each edge between two passes.
+// The state of each edge between two passes.
 struct NewtonScratch {
   static constexpr int64_t kDoublesPerEdge = 4;
 
@@ -91,7 +81,7 @@ JAXTV_HD double Direction(const Problem& p, const NewtonScratch& s) {
     const double after = e + 1 < p.edges ? s.u[e + 1] : 0.0;
     const double difference = p.Difference(e), bound = p.Bound(e);
     const double jump = (difference + (after - here)) - (here - before);
-    // What cannot be told from no jump is none: ties belong to the free set.
+    // A jump within rounding of 0 counts as none: ties belong to the free set.
     const double least = kRounding * (std::fabs(difference) + std::fabs(here));
     const bool is_bound =
         (bound == 0.0) | ((here >= bound) & (jump > least)) | ((here <= -bound) & (jump < -least));
@@ -127,37 +117,35 @@ JAXTV_HD double BoundGap(const Problem& p, const NewtonScratch& s) {
   return gap;
 }
 
-// f at kSteps step sizes alpha, alpha/2, alpha/4, ... less f at u. The difference is computed as
-// such, -<D y, v> + 1/2 ||D^T v||^2 for the move v, so that it is good however small.
-template <int kSteps, typename Problem>
-JAXTV_HD void Changes(const Problem& p, const NewtonScratch& s, double alpha, double* change) {
-  double move[kSteps] = {}, sum[kSteps] = {};
+// f after a step of size alpha, less f at u. The difference is computed as such, as -<D y, v> +
+// 1/2 ||D^T v||^2 for the move v of u, so that it is accurate however small it is.
+template <typename Problem>
+JAXTV_HD double Change(const Problem& p, const NewtonScratch& s, double alpha) {
+  double move = 0.0, sum = 0.0;
   for (int64_t e = 0; e < p.edges; ++e) {
-    const double u = s.u[e], d = s.d[e], jump = s.jump[e], bound = p.Bound(e);
-    double size = alpha;
-    for (int i = 0; i < kSteps; ++i, size *= 0.5) {
-      const double v = Clamp(u + size * d, bound) - u;
-      const double slope = v - move[i];
-      sum[i] += 0.5 * slope * slope - jump * v;
-      move[i] = v;
-    }
+    const double u = s.u[e];
+    const double v = Clamp(u + alpha * s.d[e], p.Bound(e)) - u;
+    const double slope = v - move;
+    sum += 0.5 * slope * slope - s.jump[e] * v;
+    move = v;
   }
-  for (int i = 0; i < kSteps; ++i) change[i] = sum[i] + 0.5 * move[i] * move[i];
+  return sum + 0.5 * move * move;
 }
 
 // Armijo's rule asks for this part of the decrease that the slope promises.
 constexpr double kDecrease = 1e-4;
-// No step is smaller: one that has to be is taken all the same, and the limit on steps ends it.
+// A step that has to be smaller than this is taken although it fails Armijo's rule. If it leads
+// nowhere, the limit on the number of steps ends the method.
 constexpr double kSmallest = 1e-12;
 
-// The minimum of the parabola with f's value and slope at 0 and its value at alpha, kept from both
-// ends of [0, alpha].
+// The first step size that meets Armijo's rule. After each one that fails, alpha moves to the
+// minimum of the parabola with f's value and slope at 0 and its value at alpha, clamped to
+// [0.1, 0.5] alpha.
 template <typename Problem>
 JAXTV_HD double Backtrack(const Problem& p, const NewtonScratch& s, double product) {
   double alpha = 1.0;
   while (alpha > kSmallest) {
-    double change;
-    Changes<1>(p, s, alpha, &change);
+    const double change = Change(p, s, alpha);
     if (change <= -kDecrease * alpha * product) break;
     const double lowest = 0.5 * product * alpha / (change + product * alpha);
     alpha *= lowest < 0.1 ? 0.1 : lowest > 0.5 ? 0.5 : lowest;
@@ -165,24 +153,9 @@ JAXTV_HD double Backtrack(const Problem& p, const NewtonScratch& s, double produ
   return alpha;
 }
 
-// The largest of 1, 1/2, 1/4, ... that is good enough.
-template <typename Problem>
-JAXTV_HD double Halve(const Problem& p, const NewtonScratch& s, double product) {
-  constexpr int kSteps = 8;
-  double alpha = 1.0;
-  while (alpha > kSmallest) {
-    double change[kSteps];
-    Changes<kSteps>(p, s, alpha, change);
-    for (int i = 0; i < kSteps; ++i, alpha *= 0.5) {
-      if (change[i] <= -kDecrease * alpha * product) return alpha;
-    }
-  }
-  return alpha;
-}
-
 // Minimises over u, from 0. The number of steps; max_steps + 1 if they were too few.
 template <typename Problem>
-JAXTV_HD int64_t Minimize(const Problem& p, const NewtonScratch& s, const NewtonOptions& options) {
+JAXTV_HD int64_t Minimize(const Problem& p, const NewtonScratch& s, int64_t max_steps) {
   // The root mean square error of y, in units of the range.
   constexpr double kTolerance = 1e-12;
   const double target = 0.5 * kTolerance * kTolerance * double(p.edges + 1);
@@ -190,9 +163,8 @@ JAXTV_HD int64_t Minimize(const Problem& p, const NewtonScratch& s, const Newton
   for (int64_t step = 0;; ++step) {
     const double product = Direction(p, s);
     if (0.5 * product <= target && 0.5 * product + BoundGap(p, s) <= target) return step;
-    if (step == options.max_steps) return step + 1;
-    const double alpha = options.search == StepSearch::kBacktracking ? Backtrack(p, s, product)
-                                                                     : Halve(p, s, product);
+    if (step == max_steps) return step + 1;
+    const double alpha = Backtrack(p, s, product);
     for (int64_t e = 0; e < p.edges; ++e) s.u[e] = Clamp(s.u[e] + alpha * s.d[e], p.Bound(e));
   }
 }
@@ -212,15 +184,15 @@ JAXTV_HD void WriteRuns(const Problem<Samples, Weights>& p, const NewtonScratch&
 
 // The prox of a line that needs solving, and the number of steps.
 template <typename Samples, typename Weights, typename T>
-JAXTV_HD int64_t SolveLine(const Samples& x, const Weights& w, int64_t n,
-                           const NewtonOptions& options, const NewtonScratch& scratch, Line<T> y) {
+JAXTV_HD int64_t SolveLine(const Samples& x, const Weights& w, int64_t n, int64_t max_steps,
+                           const NewtonScratch& scratch, Line<T> y) {
   int exponent;
   std::frexp(double(w.range), &exponent);
   const Problem<Samples, Weights> problem{x, w, n - 1, std::ldexp(1.0, -exponent)};
-  const int64_t steps = Minimize(problem, scratch, options);
-  if (steps > options.max_steps) {
+  const int64_t steps = Minimize(problem, scratch, max_steps);
+  if (steps > max_steps) {
     jaxtv::SolveLine(x, w, n, y);
-    return options.max_steps;
+    return max_steps;
   }
   WriteRuns(problem, scratch, y);
   return steps;
@@ -231,14 +203,14 @@ JAXTV_HD int64_t SolveLine(const Samples& x, const Weights& w, int64_t n,
 // The prox of one line, as ProxLine, and the number of Newton steps it took, max_steps for a line
 // that the direct method had to finish.
 template <typename T>
-JAXTV_HD int64_t NewtonLine(Line<const T> x, Line<const T> lam, int64_t n,
-                            const NewtonOptions& options, const NewtonScratch& scratch, Line<T> y) {
+JAXTV_HD int64_t NewtonLine(Line<const T> x, Line<const T> lam, int64_t n, int64_t max_steps,
+                            const NewtonScratch& scratch, Line<T> y) {
   if (n == 0) return 0;
   const LineSummary<T> summary = Summarize(x, lam, n);
   if (WriteTrivial(summary, x, n, y)) return 0;
   int64_t steps = 0;
   SolveInUnit(summary, x, lam, n, y, [&](const auto& x, const auto& w) {
-    steps = newton::SolveLine(x, w, n, options, scratch, y);
+    steps = newton::SolveLine(x, w, n, max_steps, scratch, y);
   });
   return steps;
 }

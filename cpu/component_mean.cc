@@ -3,30 +3,30 @@
 #include <limits>
 
 #include "core/run.h"
-#include "cpu/components.h"
-#include "cpu/problem.h"
-#include "cpu/runner.h"
+#include "cpu/images/components.h"
+#include "cpu/images/image_weights.h"
+#include "cpu/threads/for_images.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
 namespace jaxtv {
 namespace {
 
-constexpr int64_t kBlock = 16384;  // pixels, where any cut of an image will do
+constexpr int64_t kBlock = 16384;  // pixels; an image may be cut anywhere
 
 // The mean of v over the components of one contiguous image: equal neighbours with a weight.
 template <typename T, typename Run>
-void MeanOfComponents(const Run& run, const Problem<T>& problem, int64_t i, const T* y, const T* v,
-                      T* mean) {
-  const Image& image = problem.images.image;
+void MeanOfComponents(const Run& run, const ImageWeights<T>& lams, int64_t i, const T* y,
+                      const T* v, T* mean) {
+  const Image& image = lams.images.image;
   const int64_t pixels = image.pixels();
-  std::vector<std::vector<T>> rooms;
+  std::vector<std::vector<T>> values;
   std::vector<AxisWeights<T>> weights;
-  problem.Weights(i, T(1), std::numeric_limits<T>::infinity(), &rooms, &weights);
+  lams.Read(i, T(1), std::numeric_limits<T>::infinity(), &values, &weights);
   FusedEdges fused;
   for (int a = 0; a < image.axes(); ++a) {
     const int64_t step = image.Along(a).inner, n = image.size[a];
-    fused.push_back(Room<uint8_t>::Zeros(pixels));
+    fused.push_back(Buffer<uint8_t>::Zeros(pixels));
     run((pixels + kBlock - 1) / kBlock, [&](int64_t begin, int64_t end) {
       const int64_t last = std::min(pixels - step, end * kBlock);
       for (int64_t k = begin * kBlock; k < last; ++k) {
@@ -58,13 +58,13 @@ ffi::Error ComponentMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer 
     const T* ys = static_cast<const T*>(y.untyped_data());
     const T* vs = static_cast<const T*>(v.untyped_data());
     T* ms = static_cast<T*>(mean->untyped_data());
-    const Problem<T> problem{*images, EdgeOperands<T>(lams, 0, *edge)};
+    const ImageWeights<T> weights{*images, EdgeOperands<T>(lams, 0, *edge)};
     const int64_t pixels = images->image.pixels();
     if (pixels == 0) return ffi::Error::Success();
-    ForImages(pool, images->count, [&](const Runner& run, int64_t i) {
+    ForImages(pool, images->count, [&](const SharedLoop& run, int64_t i) {
       const int64_t at = images->Offset(*pixel, i);
       if (images->Contiguous(*pixel)) {
-        MeanOfComponents(run, problem, i, ys + at, vs + at, ms + at);
+        MeanOfComponents(run, weights, i, ys + at, vs + at, ms + at);
         return;
       }
       std::vector<T> level(pixels), in(pixels), out(pixels);
@@ -72,7 +72,7 @@ ffi::Error ComponentMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer 
         level[k] = ys[at + offset];
         in[k] = vs[at + offset];
       });
-      MeanOfComponents(run, problem, i, level.data(), in.data(), out.data());
+      MeanOfComponents(run, weights, i, level.data(), in.data(), out.data());
       images->ForPixels(*pixel, [&](int64_t k, int64_t offset) { ms[at + offset] = out[k]; });
     });
     return ffi::Error::Success();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // CPU handlers of the run mean and of the derivative of the TV prox of every line along an axis.
+#include "cpu/lines/long/pull_back.h"
+
 #include <algorithm>
 
-#include "cpu/parallel.h"
-#include "cpu/pull_back_lines.h"
-#include "cpu/pull_back_long.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/lines/pull_back_lines.h"
+#include "cpu/threads/parallel_for.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 

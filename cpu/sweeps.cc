@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 // CPU handlers of a fixed number of sweeps over the axes of images and of their reverse.
-#include "cpu/sweeps.h"
-
-#include "cpu/runner.h"
-#include "cpu/sweeps_reverse.h"
-#include "ffi/handlers.h"
 #include "ffi/sweeps.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "cpu/sweeps/forward.h"
+#include "cpu/sweeps/group.h"
+#include "cpu/sweeps/reverse.h"
+#include "cpu/threads/for_images.h"
+#include "ffi/handlers.h"
 
 namespace jaxtv {
 namespace {
@@ -23,7 +28,7 @@ void ForGroups(ffi::ThreadPool& pool, const SweepArray& array, const Solve& solv
   const int64_t threads = int64_t(pool.num_threads());
   const int64_t most = std::max<int64_t>(1, array.samples / (4 * threads));
   const int64_t size = std::min(most, std::max<int64_t>(1, kPixels / array.pixels));
-  ForImages(pool, (array.samples + size - 1) / size, [&](const Runner& run, int64_t g) {
+  ForImages(pool, (array.samples + size - 1) / size, [&](const SharedLoop& run, int64_t g) {
     solve(run, SweepGroup(array, g * size, std::min(size, array.samples - g * size)));
   });
 }
@@ -33,7 +38,7 @@ template <typename T>
 void SpreadNaN(const SweepGroup& group, const std::vector<int64_t>& dims,
                const std::vector<bool>& is_axis, T* y, uint8_t* bits) {
   const int64_t size = group.array().pixels, planes = group.array().planes();
-  std::vector<int64_t> image(size, 0);  // of a pixel
+  std::vector<int64_t> image(size, 0);  // the image of each pixel
   int64_t images = 1;
   for (int64_t d = int64_t(dims.size()) - 1, stride = 1; d >= 0; stride *= dims[d--]) {
     if (is_axis[d]) continue;
@@ -82,7 +87,7 @@ ffi::Error Sweeps(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::RemainingArgs lam
     for (size_t a = 0; a < axes.size(); ++a) {
       operands.lams.push_back(static_cast<const T*>(lams.get<ffi::AnyBuffer>(a)->untyped_data()));
     }
-    ForGroups(pool, array, [&](const Runner& run, const SweepGroup& group) {
+    ForGroups(pool, array, [&](const SharedLoop& run, const SweepGroup& group) {
       if (!GroupSweeper<T>(group, operands).Solve(run)) {
         SpreadNaN(group, dims, is_axis, operands.y, bits);
       }
@@ -116,7 +121,7 @@ ffi::Error Reverse(ffi::ThreadPool pool, ffi::AnyBuffer y_bar, ffi::AnyBuffer bi
       auto lam_bar = *lam_bars.get<ffi::AnyBuffer>(a);
       operands.lam_bars.push_back(static_cast<T*>(lam_bar->untyped_data()));
     }
-    ForGroups(pool, array, [&](const Runner& run, const SweepGroup& group) {
+    ForGroups(pool, array, [&](const SharedLoop& run, const SweepGroup& group) {
       GroupReverser<T>(group, operands).Solve(run);
     });
     return ffi::Error::Success();

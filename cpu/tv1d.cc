@@ -2,9 +2,9 @@
 // CPU handler of the TV prox of every line along an axis.
 #include <algorithm>
 
-#include "cpu/parallel.h"
-#include "cpu/tv1d_lines.h"
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/threads/parallel_for.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 8192;
 // Lines per block: enough to fill the lanes that a thread walks at once.
 constexpr int64_t kBlockLines = 32;
 
-// So many lines keep all threads busy, one on each.
+// This many lines keep all threads busy, one on each.
 constexpr int64_t kManyLines = 8;
 
 int64_t LinesPerBlock(const Lines& lines) {

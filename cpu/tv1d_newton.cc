@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "cpu/parallel.h"
+#include "cpu/threads/parallel_for.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -19,15 +19,13 @@ constexpr int64_t kBlock = 2048;
 
 ffi::Error ProxNewton(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
                       ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::Buffer<ffi::S32>> steps,
-                      int64_t axis, int64_t max_steps, bool halving) try {
+                      int64_t axis, int64_t max_steps) try {
   const auto layout = ProxLayout::Of(x, lam, *y, axis);
   if (layout.has_error()) return layout.error();
   const Lines lines = layout->lines;
   if (auto error = CheckNewton(lines, steps->element_count(), max_steps); error.failure()) {
     return error;
   }
-  const NewtonOptions options{max_steps,
-                              halving ? StepSearch::kHalving : StepSearch::kBacktracking};
   std::atomic<bool> out_of_memory{false};
   const ffi::Error error = DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
@@ -47,7 +45,7 @@ ffi::Error ProxNewton(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam
       const NewtonScratch scratch{array(0), array(1), array(2), array(3)};
       for (int64_t l = begin; l < end; ++l) {
         steps->typed_data()[l] =
-            int32_t(NewtonLine(lines.At(xs, l), layout->weights.At(ws, l), lines.length, options,
+            int32_t(NewtonLine(lines.At(xs, l), layout->weights.At(ws, l), lines.length, max_steps,
                                scratch, lines.At(ys, l)));
       }
     });
@@ -67,8 +65,7 @@ XLA_FFI_DEFINE_HANDLER(kProxTv1dNewton, ProxNewton,
                            .Ret<ffi::AnyBuffer>()         // y
                            .Ret<ffi::Buffer<ffi::S32>>()  // steps of each line
                            .Attr<int64_t>("axis")
-                           .Attr<int64_t>("max_steps")
-                           .Attr<bool>("halving"));
+                           .Attr<int64_t>("max_steps"));
 
 }  // namespace
 

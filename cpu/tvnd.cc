@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/problem.h"
-#include "cpu/runner.h"
-#include "cpu/tvnd_any.h"
+#include "cpu/images/image_weights.h"
+#include "cpu/images/scaling.h"
+#include "cpu/threads/for_images.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
@@ -102,7 +102,7 @@ struct DualBuffers {
 };
 
 template <typename T>
-void SolveOne(const Runner& run, Call& call, const Problem<T>& problem,
+void SolveOne(const SharedLoop& run, Call& call, const ImageWeights<T>& lams,
               const DualBuffers<T>& buffers, int64_t i) {
   const Images& images = call.images;
   const int64_t pixels = images.image.pixels(), at = images.Offset(call.pixel, i);
@@ -111,8 +111,8 @@ void SolveOne(const Runner& run, Call& call, const Problem<T>& problem,
   Outcome outcome{{0, 0}, 0, true, true};
   if (pixels > 0) {
     std::vector<std::vector<T>> duals = buffers.Read(images, i);
-    const auto weigh = [&](T factor, T cap, auto* rooms, auto* weights) {
-      return problem.Weights(i, factor, cap, rooms, weights);
+    const auto weigh = [&](T factor, T cap, auto* values, auto* weights) {
+      return lams.Read(i, factor, cap, values, weights);
     };
     Request<T> request{
         double(static_cast<const T*>(call.tol.untyped_data())[images.Offset(call.tol_at, i)]),
@@ -122,13 +122,13 @@ void SolveOne(const Runner& run, Call& call, const Problem<T>& problem,
         {}};
     for (auto& p : duals) request.duals.push_back(p.data());
     if (images.Contiguous(call.pixel)) {
-      outcome = SolveAny(run, images.image, weigh, request);
+      outcome = ProxImage(run, images.image, weigh, request);
     } else {
       std::vector<T> in(pixels), out(pixels);
       images.ForPixels(call.pixel, [&](int64_t k, int64_t offset) { in[k] = x[offset]; });
       request.x = in.data();
       request.y = out.data();
-      outcome = SolveAny(run, images.image, weigh, request);
+      outcome = ProxImage(run, images.image, weigh, request);
       images.ForPixels(call.pixel, [&](int64_t k, int64_t offset) { y[offset] = out[k]; });
     }
     buffers.Write(images, i, duals);
@@ -152,9 +152,9 @@ ffi::Error ProxTvnd(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer tol,
   if (edge.has_error()) return edge.error();
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
-    const Problem<T> problem{call.images, EdgeOperands<T>(lams, 0, *edge)};
+    const ImageWeights<T> weights{call.images, EdgeOperands<T>(lams, 0, *edge)};
     ForImages(pool, call.images.count,
-              [&](const Runner& run, int64_t i) { SolveOne<T>(run, call, problem, {}, i); });
+              [&](const SharedLoop& run, int64_t i) { SolveOne<T>(run, call, weights, {}, i); });
     return ffi::Error::Success();
   });
 } catch (const std::exception& e) {
@@ -193,13 +193,14 @@ ffi::Error ProxTvndWarm(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer t
   }
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
-    const Problem<T> problem{call.images, EdgeOperands<T>(args, 0, *edge)};
+    const ImageWeights<T> weights{call.images, EdgeOperands<T>(args, 0, *edge)};
     DualBuffers<T> buffers{EdgeOperands<T>(args, count, *dual), {}, to_at};
     for (size_t a = 0; a < count; ++a) {
       buffers.to.push_back(static_cast<T*>((*rets.get<ffi::AnyBuffer>(a))->untyped_data()));
     }
-    ForImages(pool, call.images.count,
-              [&](const Runner& run, int64_t i) { SolveOne<T>(run, call, problem, buffers, i); });
+    ForImages(pool, call.images.count, [&](const SharedLoop& run, int64_t i) {
+      SolveOne<T>(run, call, weights, buffers, i);
+    });
     return ffi::Error::Success();
   });
 } catch (const std::exception& e) {

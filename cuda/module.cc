@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The Python module jaxtv._cuda. It needs no driver until a handler is called.
-#include "cuda/regime.h"
-#include "cuda/sweeps.h"
-#include "cuda/tv1d_newton.h"
+#include "cuda/images/sweeps.h"
+#include "cuda/images/work_space.h"
+#include "cuda/lines/tv1d_newton.h"
+#include "cuda/lines/work_space.h"
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
   jaxtv::DefineModule(
       module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::PullBackHandlers(),
-               jaxtv::SweepsHandlers(), jaxtv::TvndHandlers()});
-  // Work space that the lowering adds as a last result and drops, by target: bytes per sample, the
-  // longest line that needs none, and bytes per sample and axis of images.
+               jaxtv::ComponentMeanHandlers(), jaxtv::TvndHandlers(), jaxtv::SweepsHandlers()});
+  // Work space, which the lowering adds as a last result and drops, by target: bytes per sample,
+  // the longest line that needs none, and bytes per sample and axis of images.
   nanobind::dict scratch;
   using namespace jaxtv::cuda;
   scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
@@ -22,7 +23,7 @@ NB_MODULE(_cuda, module) {
   scratch["jaxtv_certify"] =
       nanobind::make_tuple(kCertificateSampleBytes, 0, kCertificateAxisBytes);
   module.attr("scratch") = scratch;
-  // Which images kernels take, by target: whether they do, from height, width and bytes per sample.
+  // By target, whether its kernels take images of a height, a width and bytes per sample.
   nanobind::dict takes;
   takes["jaxtv_sweeps"] = nanobind::cpp_function(&FitsShared);
   takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];

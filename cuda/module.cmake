@@ -1,6 +1,6 @@
 # The module jaxtv._cuda. A CUDA compiler has been found.
 
-# Machine code for each generation, and PTX of the newest for those to come.
+# Machine code for each generation, and PTX of the newest for later ones.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   if(DEFINED ENV{CUDAARCHS})
     set(CMAKE_CUDA_ARCHITECTURES "$ENV{CUDAARCHS}")
@@ -16,14 +16,18 @@ set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 enable_language(CUDA)
 
 nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
-                    cuda/module.cc cuda/tv1d.cc cuda/tv1d.cu cuda/tv1d_walk.cu
-                    cuda/tv1d_block.cu cuda/tv1d_grid.cu cuda/tv1d_newton.cc cuda/tv1d_newton.cu
-                    cuda/pull_back.cc cuda/pull_back.cu cuda/pull_back_walk.cu
-                    cuda/pull_back_block.cu cuda/pull_back_grid.cu cuda/sweeps.cc cuda/sweeps.cu
-                    cuda/tvnd.cc cuda/tvnd_certificate.cu cuda/tvnd_components.cu)
+                    cuda/module.cc cuda/tv1d.cc cuda/tv1d_newton.cc cuda/pull_back.cc
+                    cuda/component_mean.cc cuda/tvnd.cc cuda/sweeps.cc
+                    cuda/lines/tv1d.cu cuda/lines/tv1d_in_step.cu cuda/lines/tv1d_block.cu
+                    cuda/lines/tv1d_grid.cu cuda/lines/tv1d_newton.cu
+                    cuda/lines/pull_back.cu cuda/lines/pull_back_in_step.cu
+                    cuda/lines/pull_back_block.cu cuda/lines/pull_back_grid.cu
+                    cuda/images/component_mean.cu cuda/images/components.cu
+                    cuda/images/certificate.cu cuda/images/majority_vote.cu cuda/images/gap.cu
+                    cuda/images/sweeps.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
-# No contraction, as for the CPU.
+# No contraction to fused multiply-adds, as for the CPU.
 target_compile_options(_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -fmad=false -Xcompiler=-Wall,-Wextra>)
 target_link_options(_cuda PRIVATE LINKER:--exclude-libs,ALL)

@@ -2,10 +2,10 @@
 // CUDA handlers of the run mean and of the derivative of the TV prox of every line along an axis:
 // the operands and the attribute of cpu/pull_back.cc, and work space for very long lines as a last
 // result.
-#include "cuda/pull_back.h"
+#include "cuda/lines/pull_back.h"
 
-#include "cuda/call.h"
-#include "cuda/regime.h"
+#include "cuda/common/call.h"
+#include "cuda/lines/work_space.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -16,10 +16,7 @@ using cuda::CallScope;
 using cuda::PullBackOperands;
 
 ffi::Error CheckScratch(const Lines& lines, ffi::AnyBuffer scratch) {
-  if (int64_t(scratch.size_bytes()) >= lines.count() * cuda::PullBackScratchBytes(lines.length)) {
-    return ffi::Error::Success();
-  }
-  return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
+  return cuda::CheckWorkSpace(scratch, lines.count() * cuda::PullBackScratchBytes(lines.length));
 }
 
 ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,

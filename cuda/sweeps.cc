@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // CUDA handlers of a fixed number of sweeps over two axes of images and of their reverse: operands
 // and attributes as in cpu/sweeps.cc. Only for images that FitsShared.
-#include "cuda/sweeps.h"
+#include "cuda/images/sweeps.h"
 
-#include "cuda/call.h"
+#include "cuda/common/call.h"
 #include "ffi/handlers.h"
 #include "ffi/sweeps.h"
 

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // CUDA handler of the TV prox of every line along an axis: the operands and the attribute of
 // cpu/tv1d.cc, and work space for long lines as a last result.
-#include "cuda/tv1d.h"
+#include "cuda/lines/tv1d.h"
 
-#include "cuda/call.h"
-#include "cuda/regime.h"
+#include "cuda/common/call.h"
+#include "cuda/lines/work_space.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
 namespace jaxtv {
 namespace {
-
-using cuda::CallScope;
 
 ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
                 ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::AnyBuffer> scratch,
@@ -21,11 +19,9 @@ ffi::Error Prox(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   const Lines& lines = layout->lines;
   const WeightLayout& weights = layout->weights;
   const int64_t needed = lines.count() * cuda::ProxScratchBytes(lines.length);
-  if (int64_t(scratch->size_bytes()) < needed) {
-    return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
-  }
+  if (auto error = cuda::CheckWorkSpace(*scratch, needed); error.failure()) return error;
   if (x.element_count() == 0) return ffi::Error::Success();
-  CallScope scope;
+  cuda::CallScope scope;
   scope.Input(x, "x");
   scope.Input(lam, "lam");
   scope.Output(*y, "y");

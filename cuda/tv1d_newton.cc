@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // CUDA handler of the TV prox of every line along an axis by projected Newton steps: the operands
 // and the attributes of cpu/tv1d_newton.cc, and work space as a last result.
-#include "cuda/tv1d_newton.h"
+#include "cuda/lines/tv1d_newton.h"
 
-#include "cuda/call.h"
+#include "cuda/common/call.h"
 #include "ffi/handlers.h"
 #include "ffi/operands.h"
 
@@ -12,20 +12,16 @@ namespace {
 
 ffi::Error ProxNewton(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
                       ffi::Result<ffi::AnyBuffer> y, ffi::Result<ffi::Buffer<ffi::S32>> steps,
-                      ffi::Result<ffi::AnyBuffer> scratch, int64_t axis, int64_t max_steps,
-                      bool halving) try {
+                      ffi::Result<ffi::AnyBuffer> scratch, int64_t axis, int64_t max_steps) try {
   const auto layout = ProxLayout::Of(x, lam, *y, axis);
   if (layout.has_error()) return layout.error();
   const Lines& lines = layout->lines;
   if (auto error = CheckNewton(lines, steps->element_count(), max_steps); error.failure()) {
     return error;
   }
-  if (int64_t(scratch->size_bytes()) < lines.count() * cuda::NewtonScratchBytes(lines.length)) {
-    return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
-  }
+  const int64_t needed = lines.count() * cuda::NewtonScratchBytes(lines.length);
+  if (auto error = cuda::CheckWorkSpace(*scratch, needed); error.failure()) return error;
   if (lines.count() == 0) return ffi::Error::Success();
-  const NewtonOptions options{max_steps,
-                              halving ? StepSearch::kHalving : StepSearch::kBacktracking};
   cuda::CallScope scope;
   scope.Input(x, "x");
   scope.Input(lam, "lam");
@@ -35,7 +31,7 @@ ffi::Error ProxNewton(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer lam,
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
     return cuda::ToError(cuda::ProxTv1dNewton(
-        stream, lines, layout->weights, options, static_cast<const T*>(x.untyped_data()),
+        stream, lines, layout->weights, max_steps, static_cast<const T*>(x.untyped_data()),
         static_cast<const T*>(lam.untyped_data()), static_cast<T*>(y->untyped_data()),
         steps->typed_data(), static_cast<double*>(scratch->untyped_data())));
   });
@@ -52,8 +48,7 @@ XLA_FFI_DEFINE_HANDLER(kProxTv1dNewton, ProxNewton,
                            .Ret<ffi::Buffer<ffi::S32>>()  // steps of each line
                            .Ret<ffi::AnyBuffer>()         // scratch
                            .Attr<int64_t>("axis")
-                           .Attr<int64_t>("max_steps")
-                           .Attr<bool>("halving"),
+                           .Attr<int64_t>("max_steps"),
                        {ffi::Traits::kCmdBufferCompatible});
 
 }  // namespace

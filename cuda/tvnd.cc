@@ -1,85 +1,19 @@
 // SPDX-License-Identifier: MIT
-// CUDA handlers of the mean over components, with the operands and attributes of cpu/tvnd.cc, and
-// of the certificate, which there is a part of the solver. Their last result is work space.
-#include "cuda/tvnd.h"
-
-#include "cuda/call.h"
-#include "cuda/regime.h"
+// CUDA handler of the certificate, the part of the solver of images (jaxtv/_alternating.py) that
+// has kernels here beside its line solves. Its last result is work space.
+#include "cuda/common/call.h"
+#include "cuda/images/certificate.h"
+#include "cuda/images/operands.h"
+#include "cuda/images/work_space.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
 namespace jaxtv {
 namespace {
 
-using cuda::CallScope;
-
-ffi::Error CheckSpace(ffi::AnyBuffer x, ffi::AnyBuffer scratch, int64_t per_sample,
-                      int64_t per_axis, size_t axes) {
-  const int64_t needed = int64_t(x.element_count()) * (per_sample + per_axis * int64_t(axes));
-  if (int64_t(scratch.size_bytes()) >= needed) return ffi::Error::Success();
-  return ffi::Error::InvalidArgument("jaxtv: the work space is too small");
-}
-
-// Axes of one sample have no edges; one axis is kept, so that there are lines.
-std::vector<size_t> AxesWithEdges(const Image& image) {
-  std::vector<size_t> axes;
-  for (size_t a = 0; a < image.size.size(); ++a) {
-    const bool kept = axes.empty() && a + 1 == image.size.size();
-    if (image.size[a] > 1 || kept) axes.push_back(a);
-  }
-  return axes;
-}
-
 template <typename T>
 const T* Data(ffi::AnyBuffer buffer) {
   return static_cast<const T*>(buffer.untyped_data());
-}
-
-template <typename T>
-ffi::ErrorOr<cuda::TvAxis<T>> AxisOf(ffi::AnyBuffer::Dimensions dims, int64_t axis,
-                                     ffi::AnyBuffer lam) {
-  const auto lines = LinesAlong(dims, axis);
-  if (lines.has_error()) return ffi::Unexpected(lines.error());
-  const auto weights = WeightsAlong(lam.dimensions(), dims, axis);
-  if (weights.has_error()) return ffi::Unexpected(weights.error());
-  return cuda::TvAxis<T>{*lines, *weights, Data<T>(lam)};
-}
-
-ffi::Error ComponentMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                         ffi::RemainingArgs lams, ffi::Result<ffi::AnyBuffer> mean,
-                         ffi::Result<ffi::AnyBuffer> scratch, ffi::Span<const int64_t> axes) try {
-  const auto images = ImagesOf(y.dimensions(), axes);
-  if (images.has_error()) return images.error();
-  const auto edge = PerEdge(lams, 0, 1, y, axes, "lam");
-  if (edge.has_error()) return edge.error();
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return error;
-  if (auto error = CheckLike(y, *mean, "the result"); error.failure()) return error;
-  if (auto error = CheckSpace(y, *scratch, cuda::kComponentSampleBytes, cuda::kComponentAxisBytes,
-                              axes.size());
-      error.failure()) {
-    return error;
-  }
-  if (y.element_count() == 0) return ffi::Error::Success();
-  CallScope scope;
-  scope.Input(y, "y");
-  scope.Input(v, "v");
-  for (size_t a = 0; a < axes.size(); ++a) scope.Input(*lams.get<ffi::AnyBuffer>(a), "lam");
-  scope.Output(*mean, "mean");
-  scope.Output(*scratch, "scratch");
-  return DispatchFloat(y.element_type(), [&](auto zero) {
-    using T = decltype(zero);
-    std::vector<cuda::TvAxis<T>> tv_axes;
-    for (const size_t a : AxesWithEdges(images->image)) {
-      auto axis = AxisOf<T>(y.dimensions(), axes[a], *lams.get<ffi::AnyBuffer>(a));
-      if (axis.has_error()) return axis.error();
-      tv_axes.push_back(*axis);
-    }
-    return cuda::ToError(cuda::ComponentMean(stream, tv_axes, Data<T>(y), Data<T>(v),
-                                             static_cast<T*>(mean->untyped_data()),
-                                             scratch->untyped_data()));
-  });
-} catch (const std::exception& e) {
-  return Caught(e);
 }
 
 // The lines along axes[a] of each image: those of image i are at first[i] + member[j].
@@ -136,13 +70,11 @@ ffi::Error Certify(cudaStream_t stream, ffi::AnyBuffer x, ffi::Buffer<ffi::PRED>
           "jaxtv: gap and bound are one number of x's dtype per image");
     }
   }
-  if (auto error = CheckSpace(x, *scratch, cuda::kCertificateSampleBytes,
-                              cuda::kCertificateAxisBytes, count);
-      error.failure()) {
-    return error;
-  }
+  const int64_t needed =
+      ImageSpaceBytes(x, count, cuda::kCertificateSampleBytes, cuda::kCertificateAxisBytes);
+  if (auto error = cuda::CheckWorkSpace(*scratch, needed); error.failure()) return error;
   if (x.element_count() == 0) return ffi::Error::Success();
-  CallScope scope;
+  cuda::CallScope scope;
   scope.Input(x, "x");
   scope.Input(vote, "vote");
   for (size_t i = 0; i < operands.size(); ++i) {
@@ -178,18 +110,7 @@ ffi::Error Certify(cudaStream_t stream, ffi::AnyBuffer x, ffi::Buffer<ffi::PRED>
   return Caught(e);
 }
 
-// As in tv1d.cc: XLA may record the launches in a CUDA graph.
-XLA_FFI_DEFINE_HANDLER(kComponentMean, ComponentMean,
-                       ffi::Ffi::Bind()
-                           .Ctx<cuda::Stream>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .RemainingArgs()        // lam, one per axis
-                           .Ret<ffi::AnyBuffer>()  // mean
-                           .Ret<ffi::AnyBuffer>()  // scratch
-                           .Attr<ffi::Span<const int64_t>>("axes"),
-                       {ffi::Traits::kCmdBufferCompatible});
-
+// Nothing is allocated and nothing waits, so that XLA may record the launches in a CUDA graph.
 XLA_FFI_DEFINE_HANDLER(kCertify, Certify,
                        ffi::Ffi::Bind()
                            .Ctx<cuda::Stream>()
@@ -205,8 +126,6 @@ XLA_FFI_DEFINE_HANDLER(kCertify, Certify,
 
 }  // namespace
 
-Handlers TvndHandlers() {
-  return {{"jaxtv_component_mean", kComponentMean}, {"jaxtv_certify", kCertify}};
-}
+Handlers TvndHandlers() { return {{"jaxtv_certify", kCertify}}; }
 
 }  // namespace jaxtv

@@ -13,25 +13,25 @@ namespace jaxtv {
 
 using Handlers = std::vector<std::pair<const char*, XLA_FFI_Handler*>>;
 
-// Of the TV prox along an axis, core/tv1d.h.
+// The TV prox along an axis (core/tv1d.h).
 Handlers Tv1dHandlers();
 
-// Of the run mean and of the derivative of the prox, core/run.h and core/pull_back.h.
+// The run mean and the derivative of the prox (core/run.h, core/pull_back.h).
 Handlers PullBackHandlers();
 
-// Of the TV prox by projected Newton steps, core/tv1d_newton.h.
+// The TV prox by projected Newton steps (core/tv1d_newton.h).
 Handlers Tv1dNewtonHandlers();
 
-// Of the TV prox of images, cpu/tvnd.h.
+// The certified TV prox of images (docs/solver.md).
 Handlers TvndHandlers();
 
-// Of a fixed number of sweeps over the axes of images and of their reverse, core/sweeps.h.
+// A fixed number of sweeps over the axes of images, and their reverse (core/sweeps.h).
 Handlers SweepsHandlers();
 
-// Of the mean over the components of images, cpu/components.h.
+// The mean over connected components of equal pixels of images.
 Handlers ComponentMeanHandlers();
 
-// What a handler returns for an exception: none crosses the C boundary.
+// The error that a handler returns for an exception, since none may cross the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {
   return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());
 }

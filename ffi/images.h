@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/image.h"
+#include "core/image.h"
 #include "ffi/operands.h"
 
 namespace jaxtv {
@@ -21,7 +21,7 @@ struct Strides {
 struct Images {
   Image image;
   std::vector<int64_t> batch;  // extents of the batch axes
-  int64_t count;               // of images
+  int64_t count;               // the number of images
 
   // The first element of an image in an operand.
   int64_t Offset(const Strides& strides, int64_t index) const {
@@ -112,13 +112,13 @@ ffi::ErrorOr<Strides> StridesOf(ffi::AnyBuffer::Dimensions dims, ffi::AnyBuffer:
   return strides;
 }
 
-// Of an operand that is one number per image.
+// The strides of an operand that is one number per image.
 inline ffi::ErrorOr<Strides> PerImage(ffi::AnyBuffer::Dimensions dims, ffi::AnyBuffer::Dimensions x,
                                       ffi::Span<const int64_t> axes, const char* name) {
   return StridesOf(dims, x, axes, name, [](int64_t, int64_t) { return int64_t(1); });
 }
 
-// Of an operand that is a full array, as x is.
+// The strides of an operand that is a full array, as x is.
 inline ffi::ErrorOr<Strides> PerPixel(ffi::AnyBuffer::Dimensions x, ffi::Span<const int64_t> axes) {
   return StridesOf(x, x, axes, "x", [](int64_t, int64_t size) { return size; });
 }
@@ -129,7 +129,7 @@ inline int64_t EdgeCount(ffi::AnyBuffer x, int64_t axis) {
   return n == 0 ? 0 : int64_t(x.element_count()) / n * (n - 1);
 }
 
-// Of a buffer with an element for each edge along axes[a].
+// The strides of a buffer with an element for each edge along axes[a].
 inline ffi::ErrorOr<Strides> EdgeStrides(ffi::AnyBuffer edges, ffi::AnyBuffer x,
                                          ffi::Span<const int64_t> axes, size_t a,
                                          const char* name) {
@@ -142,7 +142,7 @@ inline ffi::ErrorOr<Strides> EdgeStrides(ffi::AnyBuffer edges, ffi::AnyBuffer x,
   });
 }
 
-// Of one of `groups` groups of operands, each of one operand per axis.
+// The strides of one of `groups` groups of operands, which each have one operand per axis.
 inline ffi::ErrorOr<std::vector<Strides>> PerEdge(ffi::RemainingArgs args, size_t group,
                                                   size_t groups, ffi::AnyBuffer x,
                                                   ffi::Span<const int64_t> axes, const char* name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a compiled module hands to Python: its handlers by target name, and the version of the FFI
-// headers it was built with. The names are the same on every platform.
+// A compiled module gives Python its handlers by target name, and the version of the FFI headers it
+// was built with. The names are the same on every platform.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -18,7 +18,7 @@ inline ffi::Error RefuseSweeps(const std::string& why) {
 // An array, seen as samples that begin at the first of the axes.
 struct SweepShape {
   int64_t first, samples, pixels, num_sweeps;
-  std::vector<Lines> lines;  // of the whole array, along each axis
+  std::vector<Lines> lines;  // the lines of the whole array, along each axis
 
   static ffi::ErrorOr<SweepShape> Of(ffi::AnyBuffer::Dimensions dims, ffi::Span<const int64_t> axes,
                                      int64_t num_sweeps) {

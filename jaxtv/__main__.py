@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxtv
-from jaxtv import _ffi
+from jaxtv._plumbing import ffi
 
 # Worked by hand: lam = 1 raises the left plateau by 1/2 and lowers the peak by 1.
 _X, _Y = [0.0, 0.0, 4.0], [0.5, 0.5, 3.0]
@@ -23,7 +23,7 @@ def _platform(device: Any) -> str:
 
 
 def _backend(platform: str) -> str:
-    return "compiled kernels" if platform in _ffi.compiled_platforms else "plain JAX (slow)"
+    return "compiled kernels" if platform in ffi.compiled_platforms else "plain JAX (slow)"
 
 
 def _self_check(device: Any) -> bool:
@@ -36,10 +36,10 @@ def _self_check(device: Any) -> bool:
 
 def main() -> int:
     """Prints the report; the exit status says whether every self-check passed."""
-    built = ".".join(map(str, _ffi.running_api_version()))
+    built = ".".join(map(str, ffi.running_api_version()))
     print(f"jaxtv {jaxtv.__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"jax {jax.__version__}, numpy {np.__version__}, XLA FFI {built}")
-    print(f"compiled for: {', '.join(sorted(_ffi.compiled_platforms)) or 'no platform'}")
+    print(f"compiled for: {', '.join(sorted(ffi.compiled_platforms)) or 'no platform'}")
     passed = True
     for device in jax.local_devices():
         ok = _self_check(device)
@@ -47,8 +47,8 @@ def main() -> int:
         verdict = "value and gradient right" if ok else "WRONG value or gradient"
         print(f"{device}: {_backend(_platform(device))}, self-check: {verdict}")
     here = {_platform(device) for device in jax.local_devices()}
-    for name in sorted((here & {"cpu", "cuda"}) - _ffi.compiled_platforms):
-        print(f"Why plain JAX on {name}: {_ffi.why_plain(name)}")
+    for name in sorted((here & {"cpu", "cuda"}) - ffi.compiled_platforms):
+        print(f"Why plain JAX on {name}: {ffi.why_plain(name)}")
     return 0 if passed else 1
 
 

@@ -263,7 +263,7 @@ def check_shape(given: tuple[int, ...], x: Array, axis: int, name: str) -> None:
 
 
 def weights(lam: ArrayLike, x: Array, axis: int, name: str = "lam") -> Array:
-    """`lam` with the rank of `x` and its compute type, fit for `jaxtv._lines.prox` along `axis`."""
+    """`lam` with the rank of `x` and its compute type, as `tv1d.prox` takes it along `axis`."""
     check_shape(jnp.shape(lam), x, axis, name)
     lam = jnp.asarray(lam)
     return jnp.expand_dims(lam, range(x.ndim - lam.ndim)).astype(compute_type(x))

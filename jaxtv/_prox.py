@@ -2,7 +2,7 @@
 """From the arguments of prox_tv to the solver that serves them."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,15 +10,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import (
-    _alternating,
-    _arguments,
-    _certificate,
-    _images,
-    _reference_sweeps,
-    _rounded,
-    _sharding,
-)
+from jaxtv import _arguments, _tv1d
+from jaxtv._operators import sweeps, tvnd
+from jaxtv._operators.tvnd import ProxInfo
+from jaxtv._plain import certificate, measures, rounded
+from jaxtv._plain import sweeps as plain_sweeps
+from jaxtv._plumbing import sharding
 
 DERIV_TOL = 1e-6
 TOL = 1e-3
@@ -27,62 +24,26 @@ Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
 
 
-class ProxInfo(NamedTuple):
-    """How well an image's prox was solved. Each field but ``dual`` has the batch shape of ``x``.
+class Options(NamedTuple):
+    """The keyword arguments of `prox_tv`."""
 
-    Attributes:
-      gap: duality gap at the result, in squared units of ``x``; in half types before the result is
-        rounded to its type.
-      error_bound: upper bound of the distance ``||y - y*||`` to the solution, from the gap: between
-        its square root and that of twice the gap; in half types plus the distance by which the
-        result is rounded. It also allows for the rounding of the sums behind it; but in float64
-        the compiled kernels take ``x - sum_a D_a^T p_a`` for exact, which leaves out the last
-        digits of a bound of about ``eps * ||x||``.
-      sweeps: passes over all axes that were made.
-      converged: whether ``error_bound`` is at most ``tol * ||x - mean(x)||``. In half types the
-        rounding of the result alone is above that for a ``tol`` of less than about 1e-3 (float16)
-        or 1e-2 (bfloat16).
-      exact: whether ``error_bound`` is at most ``eps * ||x||``, the rounding of the type of ``x``.
-        For fixed sweeps it is hardly ever: their result is not constant on regions, and the gap of
-        the rounding between neighbours, of size ``eps``, bounds the error by about ``sqrt(eps)``.
-      dual: ``None`` without ``init``. With it, for each of ``axes`` an array with the shape of
-        ``x``, but ``n - 1`` along that axis: the dual ``p`` of each edge, ``|p| <= lam``. At the
-        solution ``y = x - sum_a D_a^T p_a``. It is what ``init`` of the next call takes.
-    """
-
-    gap: Array
-    error_bound: Array
-    sweeps: Array
-    converged: Array
-    exact: Array
-    dual: tuple[Array, ...] | None = None
-
-
-class Rules(NamedTuple):
-    """The operators with their derivatives, in one mode."""
-
-    line: Callable  # as _tv1d.solve
-    sweeps: Callable  # as _sweeps.solve
-    images: Callable  # as _images.solve
+    axes: Sequence[int]
+    num_sweeps: int | None
+    tol: ArrayLike
+    deriv_tol: ArrayLike
+    max_sweeps: int | Array
+    init: Duals | None
+    return_info: bool
 
 
 def checked(
-    x: ArrayLike,
-    lam: Weights,
-    axes: Sequence[int],
-    num_sweeps: int | None,
-    tol: ArrayLike,
-    deriv_tol: ArrayLike,
-    max_sweeps: ArrayLike,
-    init: Duals | None,
-    return_info: bool,
-    rules: Rules,
+    x: ArrayLike, lam: Weights, options: Options, both_modes: bool = False
 ) -> Array | tuple[Array, ProxInfo]:
-    """What `prox_tv` returns, with the derivatives that `rules` have."""
+    """The result of `prox_tv`, with derivatives in reverse mode or in both modes."""
     x = _arguments.signal(x)
-    axes = _arguments.tv_axes(axes, x.ndim)
+    axes = _arguments.tv_axes(options.axes, x.ndim)
     lam = _arguments.real_per_axis(lam, "lam", axes)
-    num_sweeps = _arguments.sweeps(num_sweeps)
+    num_sweeps, init = _arguments.sweeps(options.num_sweeps), options.init
     if init is not None:
         init = _arguments.real_per_axis(init, "init", axes)
         if num_sweeps is not None:
@@ -90,21 +51,25 @@ def checked(
                 f"init is for num_sweeps=None, got num_sweeps={num_sweeps}: sweeps of a fixed "
                 "number start from x; leave out one of the two."
             )
-    limits = {}  # without the defaults, which are constants of the program: no transfer
-    if isinstance(tol := _arguments.tolerance(tol, "tol"), Array) or tol != TOL:
-        limits["tol"] = tol
-    deriv_tol = _arguments.tolerance(deriv_tol, "deriv_tol")
-    if isinstance(deriv_tol, Array) or deriv_tol != DERIV_TOL:
-        limits["deriv_tol"] = deriv_tol
-    max_sweeps = _arguments.limit(max_sweeps, "max_sweeps")
-    if isinstance(max_sweeps, Array) or max_sweeps != MAX_SWEEPS:
-        limits["max_sweeps"] = max_sweeps
-    return_info = _arguments.flag(return_info, "return_info")
-    static = {"axes": axes, "num_sweeps": num_sweeps, "return_info": return_info, "rules": rules}
-    return _prox_tv(x, lam, init, **limits, **static)
+    limits = {
+        "tol": (_arguments.tolerance(options.tol, "tol"), TOL),
+        "deriv_tol": (_arguments.tolerance(options.deriv_tol, "deriv_tol"), DERIV_TOL),
+        "max_sweeps": (_arguments.limit(options.max_sweeps, "max_sweeps"), MAX_SWEEPS),
+    }
+    return _prox_tv(
+        x,
+        lam,
+        init,
+        # Without the defaults, which are constants of the program: no transfer.
+        **{k: v for k, (v, default) in limits.items() if isinstance(v, Array) or v != default},
+        axes=axes,
+        num_sweeps=num_sweeps,
+        return_info=_arguments.flag(options.return_info, "return_info"),
+        both_modes=both_modes,
+    )
 
 
-@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "rules"))
+@functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "both_modes"))
 def _prox_tv(
     x: ArrayLike,
     lam: Weights,
@@ -116,43 +81,32 @@ def _prox_tv(
     axes: tuple[int, ...],
     num_sweeps: int | None,
     return_info: bool,
-    rules: Rules,
+    both_modes: bool,
 ) -> Array | tuple[Array, ProxInfo]:
     x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
     operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
-    wide, *placed = _sharding.placed(axes, *operands)
+    wide, *placed = sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:
         num_sweeps = 0
-        edges = (_sharding.edges(wide, axis).shape for axis in axes)
+        edges = (sharding.edges(wide, axis).shape for axis in axes)
         duals = tuple(jnp.zeros(s, wide.dtype) for s in edges if duals)
     if num_sweeps is not None:
-        y = _sweep(wide, lams, axes, num_sweeps, rules)
-        info = _info_of_sweeps(wide, y, lams, axes, num_sweeps, tol) if return_info else ()
+        y = _sweep(wide, lams, axes, num_sweeps, both_modes)
+        info = _info_of_sweeps(wide, y, lams, axes, num_sweeps, tol) if return_info else None
     else:
-        order = sorted(range(len(axes)), key=axes.__getitem__)
-        per_image = (1,) * x.ndim
-        solution: _images.Solution = rules.images(
-            wide,
-            tuple(lams[k] for k in order),
-            lax.stop_gradient(tuple(duals[k] for k in order if duals)),
-            jnp.asarray(tol, wide.dtype).reshape(per_image),
-            jnp.asarray(deriv_tol, wide.dtype).reshape(per_image),
-            _arguments.as_int32(max_sweeps).reshape(per_image),
-            tuple(axes[k] for k in order),
-        )
-        y, *info, found = solution
-        duals = tuple(found[order.index(k)] for k in range(len(axes)) if duals)
-    rounded = _sharding.sharded_as(y.astype(x.dtype), x)
-    if not return_info:
-        return rounded
-    info = ProxInfo(*lax.stop_gradient(tuple(info[:5])), dual=None)
+        y, info = _converge(wide, lams, duals, axes, tol, deriv_tol, max_sweeps, both_modes)
+        duals = info.dual
+    result = sharding.sharded_as(y.astype(x.dtype), x)
+    if not return_info or info is None:
+        return result
+    info = info._replace(dual=None)
     if x.dtype != wide.dtype:
         info = _info_of_rounded(*lax.stop_gradient((wide, y)), info, axes, tol, x.dtype)
-    fields = (field.squeeze(axes) for field in info[:5])
-    return rounded, ProxInfo(*fields, dual=lax.stop_gradient(duals) or None)
+    info = jax.tree.map(lambda field: field.squeeze(axes), info)
+    return result, lax.stop_gradient(info._replace(dual=duals or None))
 
 
 def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
@@ -166,14 +120,44 @@ def _duals_per_axis(init: Duals | None, x: Array, axes: tuple[int, ...]) -> tupl
 
 
 def _sweep(
-    x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int, rules: Rules
+    x: Array, lams: Sequence[Array], axes: tuple[int, ...], num_sweeps: int, both_modes: bool
 ) -> Array:
     """Sweeps of Alg. 1: the last axis goes first, as rows do before columns."""
     if num_sweeps == 0:
-        return jnp.where(_alternating.is_valid(x, lams, axes), x, jnp.nan)
+        return jnp.where(measures.is_valid(x, lams, axes), x, jnp.nan)
     if len(axes) == 1:  # the first sweep solves it
-        return rules.line(x, lams[0], axes[0], "direct")[0]
-    return rules.sweeps(x, lams[::-1], axes[::-1], num_sweeps)
+        line = _tv1d.solve if both_modes else _tv1d.solve_reverse_only
+        return line(x, lams[0], axis=axes[0], method="direct")[0]
+    alternate = sweeps.solve if both_modes else sweeps.solve_reverse_only
+    return alternate(x, *lams[::-1], axes=axes[::-1], num_sweeps=num_sweeps)
+
+
+def _converge(
+    x: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array],
+    axes: tuple[int, ...],
+    tol: ArrayLike,
+    deriv_tol: ArrayLike,
+    max_sweeps: int | Array,
+    both_modes: bool,
+) -> tuple[Array, ProxInfo]:
+    """The prox to a tolerance; the operator takes the axes in ascending order."""
+    order = sorted(range(len(axes)), key=axes.__getitem__)
+    per_image = (1,) * x.ndim
+    solve = tvnd.solve if both_modes else tvnd.solve_reverse_only
+    y, info = solve(
+        x,
+        tuple(lams[k] for k in order),
+        lax.stop_gradient(tuple(init[k] for k in order if init)),
+        jnp.asarray(tol, x.dtype).reshape(per_image),
+        jnp.asarray(deriv_tol, x.dtype).reshape(per_image),
+        _arguments.as_int32(max_sweeps).reshape(per_image),
+        axes=tuple(axes[k] for k in order),
+    )
+    if info.dual is None:
+        return y, info
+    return y, info._replace(dual=tuple(info.dual[order.index(k)] for k in range(len(axes))))
 
 
 def _info_of_sweeps(
@@ -193,20 +177,20 @@ def _info_of_sweeps(
     results = duals = tuple(jnp.zeros_like(x) for _ in axes)  # of no sweeps
     if num_sweeps > 0:
         order = slice(None, None, -1)
-        found = _reference_sweeps.line_solves(x, lams[order], axes[order], num_sweeps)
+        found = plain_sweeps.line_solves(x, lams[order], axes[order], num_sweeps)
         results, duals = (of_axes[order] for of_axes in found)
-    gap, bound = _certificate.bound_at(y, x, results, duals, lams, axes)
-    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
+    gap, bound = certificate.bound_at(y, x, results, duals, lams, axes)
+    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
     sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
-    return ProxInfo(gap, bound, sweeps, converged, _alternating.is_exact(x, bound, axes))
+    return ProxInfo(gap, bound, sweeps, converged, measures.is_exact(x, bound, axes))
 
 
 def _info_of_rounded(
     x: Array, y: Array, info: ProxInfo, axes: tuple[int, ...], tol: ArrayLike, dtype: jnp.dtype
 ) -> ProxInfo:
     """`info` of `y`, for `y` rounded to a half type: its error grows by what that moves it."""
-    moved = _rounded.up(_alternating.norm(y - y.astype(dtype).astype(y.dtype), axes))
-    bound = _rounded.up(info.error_bound + moved)
-    converged = bound <= jnp.asarray(tol, x.dtype) * _alternating.deviation(x, axes)
-    exact = bound <= float(jnp.finfo(dtype).eps) * _alternating.norm(x, axes)
+    moved = rounded.up(measures.norm(y - y.astype(dtype).astype(y.dtype), axes))
+    bound = rounded.up(info.error_bound + moved)
+    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
+    exact = bound <= float(jnp.finfo(dtype).eps) * measures.norm(x, axes)
     return info._replace(error_bound=bound, converged=converged, exact=exact)

@@ -2,15 +2,17 @@
 """One-dimensional total variation: the prox of every line along an axis, and its derivative."""
 
 import functools
-from collections.abc import Callable
-from typing import Literal, NamedTuple, overload
+from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _lines, _sharding
+from jaxtv import _arguments
+from jaxtv._operators import tv1d
+from jaxtv._plain import measures
+from jaxtv._plumbing import primitive, sharding
 
 METHODS = ("direct", "newton")
 
@@ -27,25 +29,24 @@ class LineInfo(NamedTuple):
     iterations: Array
 
 
+class _Options(TypedDict, total=False):
+    axis: int
+    method: str
+
+
 @overload
 def prox_tv_1d(
     x: ArrayLike,
     lam: ArrayLike,
     *,
-    axis: int = -1,
-    method: str = "direct",
     return_info: Literal[False] = False,
+    **options: Unpack[_Options],
 ) -> Array: ...
 
 
 @overload
 def prox_tv_1d(
-    x: ArrayLike,
-    lam: ArrayLike,
-    *,
-    axis: int = -1,
-    method: str = "direct",
-    return_info: Literal[True],
+    x: ArrayLike, lam: ArrayLike, *, return_info: Literal[True], **options: Unpack[_Options]
 ) -> tuple[Array, LineInfo]: ...
 
 
@@ -99,65 +100,37 @@ def prox_tv_1d(
       Eq. (1), (6), (7) and (8). Condat, "A Direct Algorithm for 1-D Total Variation Denoising",
       IEEE Signal Processing Letters 2013.
     """
-    return checked(x, lam, axis, method, return_info, solve)
+    return checked(x, lam, axis, method, return_info)
 
 
 def checked(
-    x: ArrayLike, lam: ArrayLike, axis: int, method: str, return_info: bool, rule: Callable
+    x: ArrayLike,
+    lam: ArrayLike,
+    axis: int,
+    method: str,
+    return_info: bool,
+    both_modes: bool = False,
 ) -> Array | tuple[Array, LineInfo]:
-    """What `prox_tv_1d` returns, with the derivative that `rule` has."""
+    """The result of `prox_tv_1d`, with derivatives in reverse mode or in both modes."""
     x = _arguments.signal(x)
     axis = _arguments.tv_axis(axis, x.ndim)
     lam = _arguments.real(lam, "lam")
     method = _arguments.choice(method, "method", METHODS)
     return_info = _arguments.flag(return_info, "return_info")
-    y, info = _prox_tv_1d(x, lam, axis, method, rule)
+    y, info = _prox_tv_1d(x, lam, axis, method, both_modes)
     return (y, info) if return_info else y
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _prox_tv_1d(
-    x: ArrayLike, lam: ArrayLike, axis: int, method: str, rule: Callable
+    x: ArrayLike, lam: ArrayLike, axis: int, method: str, both_modes: bool
 ) -> tuple[Array, LineInfo]:
     x = jnp.asarray(x)
     lam = _arguments.weights(lam, x, axis)
-    wide, lam = _sharding.placed((axis,), x.astype(lam.dtype), lam)
-    y, iterations = rule(wide, lam, axis, method)
-    return _sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
-
-
-def solve(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
-    """The prox with its derivative, and the iterations that each line took, size 1 along `axis`."""
-    return _prox(x, lam, axis, method, WeightSpec.of(lam))
-
-
-def solve_raw(x: Array, lam: Array, axis: int, method: str) -> tuple[Array, Array]:
-    """`solve` without a derivative."""
-    if method == "newton":
-        return _lines.newton(x, lam, axis=axis)
-    iterations = jnp.zeros_like(x.sum(axis, keepdims=True), jnp.int32)
-    return _lines.prox(x, lam, axis=axis), iterations
-
-
-class WeightSpec(NamedTuple):
-    """What the cotangent of a weight must look like."""
-
-    shared: tuple[int, ...]  # the dimensions of size 1, to sum over
-    sharding: jax.sharding.PartitionSpec  # empty but on a mesh with explicit axes
-
-    @classmethod
-    def of(cls, lam: Array) -> "WeightSpec":
-        """The specification of `lam`."""
-        shared = tuple(d for d, size in enumerate(lam.shape) if size == 1)
-        return cls(shared, jax.typeof(lam).sharding.spec)
-
-    def pull_back(self, y: Array, mean: Array, axis: int) -> Array:
-        """The cotangent of a weight of the prox `y`, from P y_bar: see the derivation below."""
-        return self.sum(-_lines.jump_signs(y, axis=axis) * jnp.diff(mean, axis=axis))
-
-    def sum(self, cotangent: Array) -> Array:
-        """The cotangent of a weight, from that of one that may vary where this one is shared."""
-        return _sharding.resharded(cotangent.sum(self.shared, keepdims=True), self.sharding)
+    wide, lam = sharding.placed((axis,), x.astype(lam.dtype), lam)
+    rule = solve if both_modes else solve_reverse_only
+    y, iterations = rule(wide, lam, axis=axis, method=method)
+    return sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))
 
 
 # The derivative. With y the prox, D the differences between neighbours, s = sign(D y) and P the
@@ -175,25 +148,18 @@ class WeightSpec(NamedTuple):
 #
 # This is Eq. (8)-(9) of the CVPR paper: their L (L^T L)^-1 L^T, on the columns of the jumps, is P.
 # At a tie, x is where two such formulas meet; the one taken counts equal neighbours as one run.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _prox(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec) -> tuple[Array, Array]:
-    del spec  # for the derivative
-    return solve_raw(x, lam, axis, method)
+def solve(x: Array, lam: Array, *, axis: int, method: str) -> tuple[Array, Array]:
+    """The prox, and the iterations that each line took, of size 1 along `axis`.
+
+    `tv1d.push_forward` is the tangent map, `tv1d.pull_back` its transpose.
+    """
+    if method == "newton":
+        return tv1d.newton(x, lam, axis=axis)
+    iterations = jnp.zeros_like(x.sum(axis, keepdims=True), jnp.int32)
+    return tv1d.prox(x, lam, axis=axis), iterations
 
 
-def _prox_fwd(x: Array, lam: Array, axis: int, method: str, spec: WeightSpec):
-    results: tuple[Array, Array] = _prox(x, lam, axis, method, spec)
-    return results, (results[0], lam)
-
-
-def _prox_bwd(axis: int, method: str, spec: WeightSpec, residuals, cotangents):
-    del method  # both give the same answer
-    y, lam = lax.stop_gradient(residuals)
-    x_bar, lam_bar = _lines.pull_back(y, lam, cotangents[0], axis=axis)
-    return x_bar, spec.sum(lam_bar)
-
-
-_prox.defvjp(_prox_fwd, _prox_bwd)
+solve_reverse_only = primitive.reverse_only(solve)
 
 
 def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array:
@@ -243,12 +209,12 @@ def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array
 # each: for that, d = n * eps / 2 * max|x| is enough.
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _lambda_max(x: ArrayLike, axis: int, keepdims: bool) -> Array:
-    (x,) = _sharding.placed((axis,), jnp.asarray(x))
+    (x,) = sharding.placed((axis,), jnp.asarray(x))
     wide = x.astype(_arguments.compute_type(x))
     n = x.shape[axis]
     if n == 0:
         return wide.sum(axis, keepdims=keepdims)
-    unit = lax.stop_gradient(_alternating.unit_of(wide, (axis,)))  # no sum overflows
+    unit = lax.stop_gradient(measures.unit_of(wide, (axis,)))  # no sum overflows
     wide = wide / unit
     rest = wide - lax.slice_in_dim(wide, 0, 1, axis=axis)
     for _ in range(2):  # once more on what the rounding of the mean left

@@ -3,15 +3,25 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxtv import _alternating, _arguments, _images, _sharding, _sweeps, _tv1d
-from jaxtv._prox import DERIV_TOL, MAX_SWEEPS, TOL, Duals, ProxInfo, Rules, Weights, checked
+from jaxtv import _arguments
+from jaxtv._plain import measures
+from jaxtv._plumbing import sharding
+from jaxtv._prox import DERIV_TOL, MAX_SWEEPS, TOL, Duals, Options, ProxInfo, Weights, checked
+
+
+class _Options(TypedDict, total=False):
+    num_sweeps: int | None
+    tol: ArrayLike
+    deriv_tol: ArrayLike
+    max_sweeps: int | Array
+    init: Duals | None
 
 
 @overload
@@ -20,12 +30,8 @@ def prox_tv(
     lam: Weights,
     *,
     axes: Sequence[int],
-    num_sweeps: int | None = None,
-    tol: ArrayLike = TOL,
-    deriv_tol: ArrayLike = DERIV_TOL,
-    max_sweeps: int | Array = MAX_SWEEPS,
-    init: Duals | None = None,
     return_info: Literal[False] = False,
+    **options: Unpack[_Options],
 ) -> Array: ...
 
 
@@ -35,12 +41,8 @@ def prox_tv(
     lam: Weights,
     *,
     axes: Sequence[int],
-    num_sweeps: int | None = None,
-    tol: ArrayLike = TOL,
-    deriv_tol: ArrayLike = DERIV_TOL,
-    max_sweeps: int | Array = MAX_SWEEPS,
-    init: Duals | None = None,
     return_info: Literal[True],
+    **options: Unpack[_Options],
 ) -> tuple[Array, ProxInfo]: ...
 
 
@@ -131,7 +133,8 @@ def prox_tv(
       Eq. (2) and Alg. 1. Chambolle, Pock, "A remark on accelerated block coordinate descent for
       computing the proximity operators of a sum of convex functions", SMAI J. Comput. Math. 2015.
     """
-    return checked(x, lam, axes, num_sweeps, tol, deriv_tol, max_sweeps, init, return_info, REVERSE)
+    options = Options(axes, num_sweeps, tol, deriv_tol, max_sweeps, init, return_info)
+    return checked(x, lam, options)
 
 
 @overload
@@ -140,12 +143,8 @@ def prox_tv_2d(
     lam: Weights,
     *,
     axes: Sequence[int] = (-2, -1),
-    num_sweeps: int | None = None,
-    tol: ArrayLike = TOL,
-    deriv_tol: ArrayLike = DERIV_TOL,
-    max_sweeps: int | Array = MAX_SWEEPS,
-    init: Duals | None = None,
     return_info: Literal[False] = False,
+    **options: Unpack[_Options],
 ) -> Array: ...
 
 
@@ -155,12 +154,8 @@ def prox_tv_2d(
     lam: Weights,
     *,
     axes: Sequence[int] = (-2, -1),
-    num_sweeps: int | None = None,
-    tol: ArrayLike = TOL,
-    deriv_tol: ArrayLike = DERIV_TOL,
-    max_sweeps: int | Array = MAX_SWEEPS,
-    init: Duals | None = None,
     return_info: Literal[True],
+    **options: Unpack[_Options],
 ) -> tuple[Array, ProxInfo]: ...
 
 
@@ -213,9 +208,8 @@ def prox_tv_2d(
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022,
       Eq. (2) and Alg. 1.
     """
-    return checked(
-        x, lam, two(axes), num_sweeps, tol, deriv_tol, max_sweeps, init, return_info, REVERSE
-    )
+    options = Options(two(axes), num_sweeps, tol, deriv_tol, max_sweeps, init, return_info)
+    return checked(x, lam, options)
 
 
 def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) -> Array:
@@ -256,9 +250,9 @@ def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) ->
 def _total_variation(x: ArrayLike, lam: Weights = 1.0, *, axes: tuple[int, ...]) -> Array:
     x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    x, *lams = _sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
-    total = _alternating.total_variation(x, lams, axes)
-    return (total * jnp.where(_alternating.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
+    x, *lams = sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    total = measures.total_variation(x, lams, axes)
+    return (total * jnp.where(measures.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
 
 
 def two(axes: Sequence[int]) -> tuple[int, ...]:
@@ -267,6 +261,3 @@ def two(axes: Sequence[int]) -> tuple[int, ...]:
     if len(found) != 2:
         raise ValueError(f"axes must name two axes, got {found}: use prox_tv for another number.")
     return found
-
-
-REVERSE = Rules(_tv1d.solve, _sweeps.solve, _images.solve)

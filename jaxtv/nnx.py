@@ -28,15 +28,12 @@ class _TV(nnx.Module):
 
     def __init__(
         self,
-        *,
-        mode: str = "smooth",
-        lam_init: float = 0.1,
-        num_channels: int | None = None,
-        learned: bool = True,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs | None = None,
+        mode: str,
+        lam_init: float,
+        num_channels: int | None,
+        learned: bool,
+        param_dtype: Any,
     ) -> None:
-        del rngs  # nothing is random; nnx.bridge passes it to every module
         _weight.check_options(mode, lam_init, learned, param_dtype)
         if num_channels is not None:
             num_channels = _arguments.count(num_channels, "num_channels")
@@ -86,8 +83,19 @@ class TV1D(_TV):
       (2, 8, 8, 4)
     """
 
-    def __init__(self, *, axis: int = -2, **shared: Any) -> None:
-        super().__init__(**shared)
+    def __init__(
+        self,
+        *,
+        axis: int = -2,
+        mode: str = "smooth",
+        lam_init: float = 0.1,
+        num_channels: int | None = None,
+        learned: bool = True,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs | None = None,
+    ) -> None:
+        del rngs  # nothing is random; nnx.bridge passes it to every module
+        super().__init__(mode, lam_init, num_channels, learned, param_dtype)
         self.axis = axis
 
     def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
@@ -122,9 +130,19 @@ class TV2D(_TV):
     """
 
     def __init__(
-        self, *, axes: tuple[int, int] = (-3, -2), num_sweeps: int | None = 4, **shared: Any
+        self,
+        *,
+        axes: tuple[int, int] = (-3, -2),
+        num_sweeps: int | None = 4,
+        mode: str = "smooth",
+        lam_init: float = 0.1,
+        num_channels: int | None = None,
+        learned: bool = True,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs | None = None,
     ) -> None:
-        super().__init__(**shared)
+        del rngs  # nothing is random; nnx.bridge passes it to every module
+        super().__init__(mode, lam_init, num_channels, learned, param_dtype)
         self.axes = two(axes)
         self.num_sweeps = num_sweeps
 

@@ -23,6 +23,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # kernels run; otherwise the installed package runs on JAX's default device.
 BACKEND = os.environ.get("JAXTV_TEST_BACKEND")
 if BACKEND == "cuda_emulator":
+    # What XLA itself compiles runs once and is small: to optimise it takes longer.
+    os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
     import cuda_emulation
 
     cuda_emulation.install("fast")
@@ -48,7 +50,7 @@ hypothesis.settings.load_profile("jaxtv")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "large: above 20,000 elements or so, left out when slow")
+    config.addinivalue_line("markers", "large: above 10,000 elements or so, left out when slow")
 
 
 def pytest_collection_modifyitems(items):

@@ -31,7 +31,11 @@ from cuda_resources import FLAGS, ROOT, readable
 
 ARCH = 90
 SOURCES = [
-    f"cuda/{stem}.cu" for stem in ("tv1d", "tv1d_walk", "pull_back", "pull_back_walk", "sweeps")
+    *(
+        f"cuda/lines/{stem}.cu"
+        for stem in ("tv1d", "tv1d_in_step", "pull_back", "pull_back_in_step")
+    ),
+    "cuda/images/sweeps.cu",
 ]
 
 
@@ -55,19 +59,19 @@ class Pass(NamedTuple):
     without: str = "NONE"
 
 
-STEP = Pass("tv1d_walk.h", "FMNMX", 1)
+STEP = Pass("walk_in_step.h", "FMNMX", 1)
 VECTORS = {
-    "load": Pass("short_lines.h", r"LDG\.E\.128.*", 4),
-    "store": Pass("short_lines.h", r"STG\.E\.128", 4),
+    "load": Pass("staged_lines.h", r"LDG\.E\.128.*", 4),
+    "store": Pass("staged_lines.h", r"STG\.E\.128", 4),
 }
-SCALARS = {"load": Pass("short_lines.h", r"LDG\.E(\.CONSTANT)?", 1)}
+SCALARS = {"load": Pass("staged_lines.h", r"LDG\.E(\.CONSTANT)?", 1)}
 OF_PROX = {
-    "clear": Pass("short_lines.h", r"STS\.128", 4),
+    "clear": Pass("staged_lines.h", r"STS\.128", 4),
     "fill": Pass("prox_in_step.h", "LDS", 0.5),
 }
 OF_PULL_BACK = {
-    "sums": Pass("pull_back_walk.cu", "FMUL", 1),
-    "means": Pass("pull_back_walk.cu", "LDS", 0.5, without="FMUL"),
+    "sums": Pass("pull_back_in_step.cu", "FMUL", 1),
+    "means": Pass("pull_back_in_step.cu", "LDS", 0.5, without="FMUL"),
 }
 OF_SWEEPS = {"clear": Pass("sweeps.cu", "STS", 1, without="MUFU.*"), "fill": OF_PROX["fill"]}
 PASSES = {

@@ -19,8 +19,8 @@ from cuda_emulator import build
 from cuda_emulator.library import EmulatedLibrary
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-KERNELS = tuple(sorted((ROOT / "cuda").glob("*.cu")))
-HEADERS = (*sorted((ROOT / "cuda").glob("*.h")), *sorted((ROOT / "core").glob("*.h")))
+KERNELS = tuple(sorted((ROOT / "cuda").rglob("*.cu")))
+HEADERS = tuple(sorted((ROOT / "cuda").rglob("*.h")))
 OUT_DIR = ROOT / "build" / "cuda_emulator"
 
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-KERNELS = sorted((ROOT / "cuda").glob("*.cu"))
+KERNELS = sorted((ROOT / "cuda").rglob("*.cu"))
 TABLED = (75, 90)
 """The oldest generation, and the one with most registers in use today."""
 

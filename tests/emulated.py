@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The CUDA operators on an emulator: lines for each of their regimes, and how to call them."""
+"""The CUDA operators on an emulator: lines for each of their kernels, and how to call them."""
 
 import math
 
@@ -10,7 +10,8 @@ import numpy as np
 from cuda_emulator.library import EmulatedLibrary
 from helpers import signal
 
-# Each regime of cuda/regime.h, with tiles and blocks that are full, not full, and several.
+# Each kernel of cuda/lines/kernel_choice.h, with tiles and blocks that are full, not full, and
+# several.
 STAGED = [((70, 21), 1), ((2, 33, 5), 1), ((3, 64), 1), ((1, 2), 1)]
 STRIDED = [((2, 30, 33), 1), ((40, 65), 0)]
 ON_CHIP = [((3, 65), 1), ((2, 128, 2), 1), ((1, 129), 1), ((2, 700), 1)]
@@ -53,10 +54,10 @@ class Emulated:
         result = jax.ShapeDtypeStruct(edges, y.dtype)
         return self.call("jaxtv_pull_back", (y, v, lam), axis, result)
 
-    def newton(self, x, lam, axis, max_steps=100, halving=False):
+    def newton(self, x, lam, axis, max_steps=100):
         sizes = [1 if d == axis else n for d, n in enumerate(x.shape)]
         steps = jax.ShapeDtypeStruct(sizes, "int32")
-        attributes = {"max_steps": np.int64(max_steps), "halving": halving}
+        attributes = {"max_steps": np.int64(max_steps)}
         return self.call("jaxtv_prox_tv1d_newton", (x, lam), axis, steps, **attributes)
 
     def sweeps(self, x):

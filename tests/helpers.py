@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 
-from jaxtv import _ffi
+from jaxtv._plumbing import ffi
 
 large = pytest.mark.large
 
@@ -107,4 +107,4 @@ def rounding_in_step(dtype):
 
 def compiled_here(target):
     """Whether JAX's default device has a compiled kernel of this name."""
-    return default_platform() in _ffi.platforms_of(target)
+    return default_platform() in ffi.platforms_of(target)

@@ -16,7 +16,9 @@ from helpers import bits, signal
 from images import FORMS, SHAPES, distance, solve, weight, weights_of
 
 import jaxtv
-from jaxtv import _certificate, _reference_sweeps, _rounded
+from jaxtv._operators import certificate
+from jaxtv._plain import rounded
+from jaxtv._plain import sweeps as plain_sweeps
 
 KINDS = ("noise", "walk", "steps", "integers")
 
@@ -118,8 +120,8 @@ def test_certificates_from_results_and_duals_are_true(kind, offset, vote):
         want = oracle.prox_nd(x, (lam, lam), (1, 2))
         for num_sweeps in (1, 3, 40):
             lams = [lam * one, lam * one]
-            results, duals = _reference_sweeps.line_solves(single, lams, (1, 2), num_sweeps)
-            z, gap, bound = _certificate.certify(single, results, duals, lams, votes, (1, 2))
+            results, duals = plain_sweeps.line_solves(single, lams, (1, 2), num_sweeps)
+            z, gap, bound = certificate.certify(single, results, duals, lams, votes, (1, 2))
             rounding = 1e-12 * np.abs(x).max()  # of the oracle
             assert (distance(z, want) <= np.float64(bound).ravel() + rounding).all()
             assert (2 * gap >= 0.999 * bound**2).all()
@@ -130,13 +132,13 @@ def test_sums_are_within_what_is_allowed_for_their_rounding(dtype):
     rng = np.random.default_rng(0)
     terms = np.asarray(rng.exponential(size=(37, 1001)) ** 8, dtype)
     exact = math.fsum(map(float, terms.ravel()))
-    total = _rounded.total(jnp.array(terms), (0, 1))[0, 0]
-    assert float(_rounded.down(total)) <= exact <= float(_rounded.up(total))
-    high, low, slack = (float(v) for v in _rounded.exact_sum(list(jnp.array(terms[0, :9]))))
+    total = rounded.total(jnp.array(terms), (0, 1))[0, 0]
+    assert float(rounded.down(total)) <= exact <= float(rounded.up(total))
+    high, low, slack = (float(v) for v in rounded.exact_sum(list(jnp.array(terms[0, :9]))))
     off = abs(math.fsum([*map(float, terms[0, :9]), -high, -low]))
     assert off <= slack <= float(jnp.finfo(dtype).eps) ** 2 * 1000 * exact
 
 
 def test_nothing_underflows_to_a_bound_of_zero():
     tiny = jnp.array(1e-30, "float32")
-    assert _rounded.product(tiny, tiny) > 0 and _rounded.product(tiny, 0 * tiny) == 0
+    assert rounded.product(tiny, tiny) > 0 and rounded.product(tiny, 0 * tiny) == 0

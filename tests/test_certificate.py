@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from images import FORMS, SHAPES, distance, solve, weight, weights_of
 
 import jaxtv
-from jaxtv import _alternating, _images
+from jaxtv._operators import tvnd
+from jaxtv._plain import tvnd as plain_tvnd
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -148,8 +149,8 @@ def solve_plainly(form, dims, dtype, tol):
     one = (1,) * x.ndim
     arguments = (jnp.full(one, tol, dtype), jnp.full(one, 20_000, jnp.int32))
     axes = tuple(range(1, dims + 1))
-    plain = jax.jit(_alternating.solve, static_argnames="axes")(x, *arguments, *lams, axes=axes)
-    return _images.Solution(*plain), _images.prox(x, lams, (), *arguments, axes=axes)
+    plain = jax.jit(plain_tvnd.solve, static_argnames="axes")(x, *arguments, *lams, axes=axes)
+    return tvnd.Solution(*plain), tvnd.prox(x, lams, (), *arguments, axes=axes)
 
 
 PLAIN = [(form, 2) for form in FORMS] + [("edge", 3), ("infinite", 3)]

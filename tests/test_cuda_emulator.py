@@ -24,7 +24,7 @@ SCHEDULES = [
     *itertools.product(["random"], (1, 2, 3)),
     *itertools.product(["interleaved", "delayed"], (1, 2)),
 ]
-SETTINGS = list(itertools.product(SCHEDULES, (0x00, 0xFF)))
+SETTINGS = list(zip(SCHEDULES, itertools.cycle((0x00, 0xFF)), strict=False))
 
 
 @pytest.fixture(scope="module")

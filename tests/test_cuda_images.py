@@ -12,7 +12,8 @@ from emulated import SCHEDULES
 from helpers import bits, signal
 from images import components
 
-from jaxtv import _certificate, _lines
+from jaxtv._operators import certificate as _certificate
+from jaxtv._operators import tv1d as _lines
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)

@@ -12,7 +12,7 @@ from emulated import SCHEDULES, Emulated
 from helpers import bits, signal
 from test_sweeps import weights
 
-from jaxtv import _sweeps
+from jaxtv._operators import sweeps as _sweeps
 
 # Rows before columns and the reverse, images and tiles of them that are full or not, a batch axis
 # between, lines of one and of more threads than a block has, more shared memory than comes unasked.

@@ -9,7 +9,7 @@ import pytest
 from emulated import operands
 from helpers import bits
 
-from jaxtv import _lines
+from jaxtv._operators import tv1d as _lines
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxtv
-from jaxtv import _ffi
+from jaxtv._plumbing import ffi
 
 X = np.ones((2, 5, 3), np.float32)
 
@@ -58,12 +58,12 @@ def test_weights_that_alternate_too_often_are_refused_not_overrun():
 @pytest.mark.parametrize("built", [(0, 9), (1, 0)])
 def test_a_build_for_another_jaxlib_is_refused_with_the_remedy(built):
     with pytest.raises(ImportError, match=r"Upgrade jaxlib, or rebuild .*pip install"):
-        _ffi.check_api_version("jaxtv._cpu", built, (0, 3))
+        ffi.check_api_version("jaxtv._cpu", built, (0, 3))
 
 
 def test_an_older_build_is_accepted():
-    _ffi.check_api_version("jaxtv._cpu", (0, 3), (0, 5))
-    assert _ffi.running_api_version() >= (0, 3)
+    ffi.check_api_version("jaxtv._cpu", (0, 3), (0, 5))
+    assert ffi.running_api_version() >= (0, 3)
 
 
 BUILT_FOR_ANOTHER_JAXLIB = """

@@ -10,12 +10,12 @@ import pytest
 from helpers import KINDS, allowed_error, large, signal
 
 import jaxtv
-from jaxtv import _reference
+from jaxtv._plain import tv1d as plain_tv1d
 
 SOLVERS = {
     "direct": lambda x, lam: jaxtv.prox_tv_1d(x, lam),
     "newton": lambda x, lam: jaxtv.prox_tv_1d(x, lam, method="newton"),
-    "plain": jax.jit(functools.partial(_reference.prox, axis=1)),
+    "plain": jax.jit(functools.partial(plain_tv1d.prox, axis=1)),
 }
 DTYPES = ["float32", "float64", "float16", "bfloat16"]
 

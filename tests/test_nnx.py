@@ -25,10 +25,8 @@ def maps():
 def test_options_and_their_defaults(name):
     fields = dataclasses.fields(getattr(linen_layers, name))
     linen_options = {f.name: f.default for f in fields if f.name not in ("parent", "name")}
-    nnx_options = {}
-    for cls in getattr(nnx_layers, name).__mro__[:2]:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        nnx_options |= {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    parameters = inspect.signature(getattr(nnx_layers, name).__init__).parameters.values()
+    nnx_options = {p.name: p.default for p in parameters if p.name != "self"}
     # NNX makes parameters before it sees an input: it is told the channels, and gets rngs.
     assert linen_options.pop("per_channel") is False
     assert nnx_options.pop("num_channels") is None

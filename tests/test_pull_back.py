@@ -14,7 +14,7 @@ import pytest
 from helpers import large, signal
 
 import jaxtv
-from jaxtv import _lines
+from jaxtv._operators import tv1d
 
 WEIGHTS = {
     "a line": lambda r, shape: r.permutation(np.arange(math.prod(shape[:-1])) % 3).reshape(
@@ -47,7 +47,7 @@ def test_lines_along_every_axis(kind, shape, repeat):
     want = oracle.pull_back(y, lam, g)
     for axis in range(len(shape)):
         moved = (jnp.array(np.moveaxis(a, -1, axis)) for a in (y, lam, g))
-        got = _lines.pull_back(*moved, axis=axis)
+        got = tv1d.pull_back(*moved, axis=axis)
         assert_right([np.moveaxis(a, axis, -1) for a in got], want, shape[-1])
 
 
@@ -61,7 +61,7 @@ def test_long_lines_in_chunks(kind, repeat):
     want = oracle.pull_back(y, lam, g)
     for axis in range(2):
         moved = (jnp.array(np.moveaxis(a, -1, axis)) for a in (y, lam, g))
-        got = _lines.pull_back(*moved, axis=axis)
+        got = tv1d.pull_back(*moved, axis=axis)
         assert_right([np.moveaxis(a, axis, -1) for a in got], want, 20_000)
 
 
@@ -71,13 +71,13 @@ def test_means_and_sums_lose_nothing(shape):
     v = np.random.default_rng(0).normal(size=shape)
     v[:, 0] += 1e3
     y = np.zeros(shape)
-    mean = _lines.pull_back(jnp.array(y), jnp.ones((1, 1)), jnp.array(v), axis=1)[0][:, 0]
+    mean = tv1d.pull_back(jnp.array(y), jnp.ones((1, 1)), jnp.array(v), axis=1)[0][:, 0]
     want = [math.fsum(line) / shape[1] for line in v]
     np.testing.assert_allclose(mean, want, rtol=0, atol=3e-13)  # two ulp of 1e3
     # Slopes that cancel: those of falls, with large ones at both ends.
     v[:, -1] += 1e3
     steps = -np.arange(shape[1], dtype=float) * np.ones(shape)
-    lam_bar = _lines.pull_back(jnp.array(steps), jnp.ones((1, 1)), jnp.array(v), axis=1)[1]
+    lam_bar = tv1d.pull_back(jnp.array(steps), jnp.ones((1, 1)), jnp.array(v), axis=1)[1]
     want = [[math.fsum(np.diff(line))] for line in v]
     np.testing.assert_allclose(lam_bar, want, rtol=0, atol=3e-13)
 
@@ -86,7 +86,7 @@ def test_means_and_sums_lose_nothing(shape):
 def test_its_transpose_is_the_transposed_matrix(kind):
     y, lam, g = operands(kind, (3, 8), 2)
     columns = [oracle.pull_back(y, lam, e.reshape(y.shape)) for e in np.eye(y.size)]
-    pull = lambda v: _lines.pull_back(jnp.array(y), jnp.array(lam), v, axis=1)  # noqa: E731
+    pull = lambda v: tv1d.pull_back(jnp.array(y), jnp.array(lam), v, axis=1)  # noqa: E731
     for part, jacobian in enumerate(jax.jacrev(pull)(jnp.array(g))):
         want = np.stack([column[part] for column in columns], -1).reshape(jacobian.shape)
         np.testing.assert_allclose(jacobian, want, rtol=0, atol=1e-14)
@@ -97,9 +97,9 @@ def test_its_transpose_is_the_transposed_matrix(kind):
 @pytest.mark.parametrize("n", [6, 10_000])
 def test_a_bad_line_has_bad_cotangents_and_spoils_no_other(kind, n):
     y, lam, g = operands(kind, (9, n), 2)
-    want = _lines.pull_back(jnp.array(y), jnp.array(lam), jnp.array(g), axis=1)
+    want = tv1d.pull_back(jnp.array(y), jnp.array(lam), jnp.array(g), axis=1)
     y[4] = np.nan
-    got = _lines.pull_back(jnp.array(y), jnp.array(lam), jnp.array(g), axis=1)
+    got = tv1d.pull_back(jnp.array(y), jnp.array(lam), jnp.array(g), axis=1)
     for a, b in zip(got, want, strict=True):
         np.testing.assert_array_equal(a, b.at[4].set(jnp.nan))
 

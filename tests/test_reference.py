@@ -7,7 +7,8 @@ import numpy as np
 import oracle
 import pytest
 
-from jaxtv import _lines, _reference
+from jaxtv._operators import tv1d
+from jaxtv._plain import tv1d as plain_tv1d
 
 RNG = np.random.default_rng(0)
 LINES = {
@@ -24,7 +25,7 @@ LAMS = {
     "edge": RNG.uniform(0, 2, (3, 39, 1)),
     "infinite": np.full((1, 1, 1), np.inf),
 }
-prox = jax.jit(_reference.prox, static_argnames="axis")
+prox = jax.jit(plain_tv1d.prox, static_argnames="axis")
 
 
 @pytest.mark.parametrize("lam", LAMS)
@@ -37,24 +38,22 @@ def test_prox(kind, lam, dtype):
     assert y.dtype == x.dtype
     want = oracle.prox_1d(np.float64(x), np.float64(w), 1)
     np.testing.assert_allclose(y, want, rtol=0, atol=16 * eps * np.abs(x).max())
-    np.testing.assert_allclose(
-        y, _lines.prox(x, w, axis=1), rtol=0, atol=16 * eps * np.abs(x).max()
-    )
+    np.testing.assert_allclose(y, tv1d.prox(x, w, axis=1), rtol=0, atol=16 * eps * np.abs(x).max())
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_run_mean(axis):
     y = jnp.asarray(LINES["ties"], "float32")
     v = jnp.asarray(LINES["noise"], "float32")
-    want = _lines.run_mean(y, v, axis=axis)
-    np.testing.assert_allclose(_reference.run_mean(y, v, axis=axis), want, rtol=1e-6, atol=1e-7)
+    want = tv1d.run_mean(y, v, axis=axis)
+    np.testing.assert_allclose(plain_tv1d.run_mean(y, v, axis=axis), want, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_short_lines(n):
     x = jnp.asarray(RNG.normal(size=(2, n)), "float32")
     w = jnp.full((1, 1), 0.1, "float32")
-    np.testing.assert_allclose(prox(x, w, axis=1), _lines.prox(x, w, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(prox(x, w, axis=1), tv1d.prox(x, w, axis=1), rtol=1e-6)
 
 
 def test_bad_lines_stay_alone():

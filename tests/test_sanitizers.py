@@ -12,11 +12,11 @@ COMPILER = shutil.which("g++") or shutil.which("clang++")
 KERNELS = [
     "-DJAXTV_LANES",
     "-DJAXTV_ISA=portable",
-    "cpu/tv1d_lines.cc",
-    "cpu/tv1d_lanes.cc",
-    "cpu/pixels.cc",
+    "cpu/lines/prox_lines.cc",
+    "cpu/lockstep/kernels.cc",
+    "cpu/images/pixel_kernels.cc",
 ]
-LANES = ["-DJAXTV_ISA=portable", "cpu/tv1d_lanes.cc"]
+LANES = ["-DJAXTV_ISA=portable", "cpu/lockstep/kernels.cc"]
 PROGRAMS = {
     "lines": ("address,undefined", ["tests/cpp/sanitize.cc"]),
     "threads": ("thread", ["tests/cpp/sanitize.cc"]),

@@ -17,7 +17,8 @@ from helpers import bits, large, rounding_in_step, signal
 from jax import lax
 
 import jaxtv
-from jaxtv import _reference_sweeps, _sweeps
+from jaxtv._operators import sweeps
+from jaxtv._plain import sweeps as plain_sweeps
 
 
 def scan(x, lams, axes, num_sweeps):
@@ -145,13 +146,13 @@ def test_plain_jax_gives_the_same_bits(case, dtype):
     x, y_bar = (jnp.array(rng.normal(size=shape), dtype) for _ in range(2))
     lams = [w.astype(dtype) for w in weights("per line", shape, axes, rng)]
     params = {"axes": axes, "num_sweeps": 3}
-    got = jax.jit(functools.partial(_sweeps.prox, axes=axes, num_sweeps=3))(x, lams)
-    want = jax.jit(functools.partial(_reference_sweeps.forward, **params, keep_bits=True))(x, *lams)
+    got = jax.jit(functools.partial(sweeps.prox, axes=axes, num_sweeps=3))(x, lams)
+    want = jax.jit(functools.partial(plain_sweeps.forward, **params, keep_bits=True))(x, *lams)
     assert [bits(a) for a in got] == [bits(a) for a in want]
     params["edges"] = (0,) * len(axes)
-    backward = functools.partial(_sweeps._reverse_p.bind, **params)
+    backward = functools.partial(sweeps._reverse_p.bind, **params)
     got = jax.jit(backward)(y_bar, got[1])
-    want = jax.jit(functools.partial(_reference_sweeps.reverse, **params))(y_bar, want[1])
+    want = jax.jit(functools.partial(plain_sweeps.reverse, **params))(y_bar, want[1])
     off = np.abs(got[0] - want[0]).max()
     assert off <= rounding_in_step(dtype) * np.abs(y_bar).max()
     atol = 1e-12 if dtype == "float64" else 1e-5

@@ -89,7 +89,11 @@ def test_one_weight_per_edge(kind, dtype):
 @pytest.mark.parametrize("largest", [1e6, np.inf])
 @pytest.mark.parametrize("kind", ["noise", "walk", "ramp"])
 @pytest.mark.parametrize(
-    ("count", "n"), [(40, 1000), (2, 1000), (2, 8000), pytest.param(1, 100_000, marks=large)]
+    ("count", "n"),
+    [
+        (2, 1000),
+        *(pytest.param(*case, marks=large) for case in [(40, 1000), (2, 8000), (1, 100_000)]),
+    ],
 )
 def test_large_weights_beside_small_ones(count, n, kind, largest, dtype):
     """A weight that the dual does not reach costs no digit."""
@@ -203,6 +207,13 @@ def test_very_large_and_very_small_values(kind, exponent, dtype):
 def test_a_small_signal_on_a_large_offset(dtype):
     x = np.asarray(signal("walk", (6, 200)) + 4096, np.float32).astype(np.float64)
     assert_prox(jaxtv.prox_tv_1d(jnp.array(x, dtype), 3.0), x, 3.0)
+
+
+def test_an_exponential_behind_a_long_flat_stretch_on_an_offset():
+    """Levels are moved at each of many touches, by less than the offset would round off."""
+    x = np.float32(-283.185 + 0.5 * 1.2 ** -(7999.0 - np.arange(8000)))[None]
+    lam = np.float32(2.7)
+    assert_prox(jaxtv.prox_tv_1d(jnp.array(x), lam), np.float64(x), float(lam))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

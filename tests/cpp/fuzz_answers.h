@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "core/tv1d_newton.h"
-#include "cpu/pull_back_lines.h"
-#include "cpu/pull_back_long.h"
-#include "cpu/tv1d_lines.h"
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/long/pull_back.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/lines/pull_back_lines.h"
 #include "tests/cpp/fuzz_cases.h"
 #include "tests/cpp/fuzz_checks.h"
 #include "tests/cpp/pool.h"
@@ -34,7 +34,7 @@ bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-// What no kernel writes, so that a sample that none has written fails.
+// A value that no kernel writes, so that a sample that none has written fails.
 template <typename T>
 std::vector<T> Unwritten(int64_t size) {
   return std::vector<T>(size_t(size), T(-7.25e11));
@@ -80,10 +80,9 @@ void NewtonAll(const Case<T>& c, Answers<T>& a) {
   const auto part = [&](int64_t i) { return Line<double>{memory.data() + i * c.edges(), 1}; };
   const jaxtv::NewtonScratch scratch{part(0), part(1), part(2), part(3)};
   for (int64_t l = 0; l < c.lines.count(); ++l) {
-    const auto search = l % 2 ? jaxtv::StepSearch::kHalving : jaxtv::StepSearch::kBacktracking;
-    a.steps.push_back(int32_t(jaxtv::NewtonLine<T>(c.LineOfX(l), c.LineOfLam(l), c.lines.length,
-                                                   {kNewtonSteps, search}, scratch,
-                                                   c.lines.At(a.newton.data(), l))));
+    a.steps.push_back(
+        int32_t(jaxtv::NewtonLine<T>(c.LineOfX(l), c.LineOfLam(l), c.lines.length, kNewtonSteps,
+                                     scratch, c.lines.At(a.newton.data(), l))));
   }
 }
 
@@ -107,10 +106,10 @@ struct Worst {
   Real prox = 0, level = 0, pull_back = 0, newton = 0;
 };
 
-// What is conceded.
+// The errors that are conceded.
 constexpr Real kProx = 8, kLevel = 1, kPullBack = 1;
 
-// What is wrong with a prox of a line; empty for nothing. `extra` is conceded beyond rounding.
+// Says why a prox of a line is wrong; empty if it is right. `extra` is conceded beyond rounding.
 template <typename T>
 std::string ProxFault(const LineOf<T>& line, Real extra, Real* prox, Real* level) {
   bool valid = true, weighted = false, constant = true;

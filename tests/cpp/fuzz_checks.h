@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What must hold of the TV prox of one line and of its derivative, in long double, from the
+// Conditions on the TV prox of one line and on its derivative, in long double, from the
 // operands and results alone.
 //
 // Optimality. y is the prox of x if and only if u_k = sum_{i <= k} (y_i - x_i) satisfies
@@ -42,7 +42,7 @@ struct LineOf {
   int Jump(int64_t edge) const { return (y[edge + 1] > y[edge]) - (y[edge + 1] < y[edge]); }
 };
 
-// Below the smallest normal number nothing is owed (kProx such units).
+// kProx such units are the smallest normal number: errors below it are ignored.
 template <typename T>
 constexpr Real kSmallest = Real(std::numeric_limits<T>::min()) / 8;
 

@@ -44,7 +44,7 @@ class Solver {
         takes_(x_.size()),
         level_(x_.size()),
         next_(x_.size()),
-        room_(2 * edges_.size()) {
+        capacity_(2 * edges_.size()) {
     Real mean = 0;
     for (const Real value : x_) mean += value / Real(x_.size());
     for (const Real value : x_) total_ += std::fabs(value - mean);
@@ -120,7 +120,7 @@ class Solver {
       region_[size_t(k)] = number_;
       gives_[size_t(k)] = std::max(excess, Real(0));
       takes_[size_t(k)] = std::max(-excess, Real(0));
-      for (const int arc : arcs_[size_t(k)]) room_[size_t(arc)] = edges_[size_t(arc / 2)].w;
+      for (const int arc : arcs_[size_t(k)]) capacity_[size_t(arc)] = edges_[size_t(arc / 2)].w;
     }
     while (Layers(region)) {
       for (const int k : region) next_[size_t(k)] = 0;
@@ -150,7 +150,8 @@ class Solver {
       reached = reached || takes_[size_t(k)] > 0;
       for (const int arc : arcs_[size_t(k)]) {
         const int to = Head(arc);
-        if (!Inside(arc, number_) || room_[size_t(arc)] <= 0 || level_[size_t(to)] >= 0) continue;
+        if (!Inside(arc, number_) || capacity_[size_t(arc)] <= 0 || level_[size_t(to)] >= 0)
+          continue;
         level_[size_t(to)] = level_[size_t(k)] + 1;
         queue.push_back(to);
       }
@@ -167,12 +168,12 @@ class Solver {
     }
     for (size_t& i = next_[size_t(k)]; i < arcs_[size_t(k)].size(); ++i) {
       const int arc = arcs_[size_t(k)][i], to = Head(arc);
-      if (!Inside(arc, number_) || room_[size_t(arc)] <= 0) continue;
+      if (!Inside(arc, number_) || capacity_[size_t(arc)] <= 0) continue;
       if (level_[size_t(to)] != level_[size_t(k)] + 1) continue;
-      const Real sent = Send(to, std::min(amount, room_[size_t(arc)]));
+      const Real sent = Send(to, std::min(amount, capacity_[size_t(arc)]));
       if (sent == 0) continue;
-      room_[size_t(arc)] -= sent;
-      room_[size_t(arc ^ 1)] += sent;
+      capacity_[size_t(arc)] -= sent;
+      capacity_[size_t(arc ^ 1)] += sent;
       return sent;
     }
     return 0;
@@ -183,7 +184,7 @@ class Solver {
       for (const int arc : arcs_[size_t(k)]) {
         if (arc % 2 == 0 && Inside(arc, number_)) {
           Edge& e = edges_[size_t(arc / 2)];
-          e.dual = std::clamp((room_[size_t(arc + 1)] - room_[size_t(arc)]) / 2, -e.w, e.w);
+          e.dual = std::clamp((capacity_[size_t(arc + 1)] - capacity_[size_t(arc)]) / 2, -e.w, e.w);
         }
       }
     }
@@ -206,12 +207,12 @@ class Solver {
 
   std::vector<Real> x_, pulled_, y_;
   std::vector<Edge> edges_;
-  std::vector<std::vector<int>> arcs_;  // of each pixel: 2 e from a to b, 2 e + 1 back
+  std::vector<std::vector<int>> arcs_;  // for each pixel: 2 e from a to b, 2 e + 1 back
   std::vector<int> region_;
   std::vector<Real> gives_, takes_;
   std::vector<int> level_;
   std::vector<size_t> next_;
-  std::vector<Real> room_;  // of each arc
+  std::vector<Real> capacity_;  // what each arc can still carry
   Real total_ = 0;
   int number_ = 0;
 };

@@ -12,11 +12,11 @@
 #include <thread>
 #include <vector>
 
-#include "cpu/pull_back_lines.h"
-#include "cpu/pull_back_long.h"
-#include "cpu/tv1d_lines.h"
-#include "cpu/tv1d_long.h"
-#include "cpu/tvnd.h"
+#include "cpu/images/solve.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/long/pull_back.h"
+#include "cpu/lines/prox_lines.h"
+#include "cpu/lines/pull_back_lines.h"
 
 namespace jaxtv {
 // One instruction set is enough here.

@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "core/tv1d.h"
-#include "cpu/tv1d_lanes.h"
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lockstep/kernels.h"
+#include "cpu/threads/scratch.h"
 
 namespace {
 

@@ -7,10 +7,10 @@
 #include <random>
 #include <vector>
 
-#include "cpu/parallel.h"
-#include "cpu/pixels.cc"
-#include "cpu/tv1d_lines.cc"
-#include "cpu/tvnd_any.h"
+#include "cpu/images/pixel_kernels.cc"
+#include "cpu/images/scaling.h"
+#include "cpu/lines/prox_lines.cc"
+#include "cpu/threads/parallel_for.h"
 #include "tests/cpp/pool.h"
 
 namespace {
@@ -62,13 +62,13 @@ Solved<T> Solve(const Image& image, const std::vector<T>& x, double lam, bool ed
   }
   jaxtv::Request<T> request{1e-4, 60, x.data(), solved.y.data(), {}};
   for (auto& p : solved.duals) request.duals.push_back(p.data());
-  const auto weigh = [&](T factor, T cap, std::vector<std::vector<T>>* rooms,
+  const auto weigh = [&](T factor, T cap, std::vector<std::vector<T>>* values,
                          std::vector<AxisWeights<T>>* weights) {
-    rooms->resize(image.axes());
+    values->resize(image.axes());
     for (int a = 0; a < image.axes(); ++a) {
-      (*rooms)[a].assign(edges ? x.size() : 1, std::min(T(lam) * factor, cap));
-      for (size_t k = 0; edges && k < x.size(); k += 3) (*rooms)[a][k] = T(0);
-      weights->push_back({(*rooms)[a].data(), edges});
+      (*values)[a].assign(edges ? x.size() : 1, std::min(T(lam) * factor, cap));
+      for (size_t k = 0; edges && k < x.size(); k += 3) (*values)[a][k] = T(0);
+      weights->push_back({(*values)[a].data(), edges});
     }
     return true;
   };
@@ -76,7 +76,7 @@ Solved<T> Solve(const Image& image, const std::vector<T>& x, double lam, bool ed
   const auto run = [&](int64_t items, const auto& body) {
     jaxtv::ParallelFor(pool, items, 1, body);
   };
-  const jaxtv::Outcome outcome = jaxtv::SolveAny(run, image, weigh, request);
+  const jaxtv::Outcome outcome = jaxtv::ProxImage(run, image, weigh, request);
   solved.bound = outcome.certificate.bound;
   solved.sweeps = outcome.sweeps;
   return solved;

@@ -6,7 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "cpu/tv1d_long.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/threads/scratch.h"
 #include "tests/cpp/pool.h"
 
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Holds the votes of cpu/vote.h against a count piece by piece; built with sanitizers by
-// tests/test_sanitizers.py, with the kernels of no particular instruction set.
+// Compares the votes of cpu/images/majority_vote.h with a count piece by piece; built with
+// sanitizers by tests/test_sanitizers.py, with the kernels of no particular instruction set.
 #define JAXTV_ISA portable
 #include <cstdio>
 #include <random>
 #include <vector>
 
-#include "cpu/pixels.cc"
-#include "cpu/vote.h"
+#include "cpu/images/majority_vote.h"
+#include "cpu/images/pixel_kernels.cc"
 
 namespace {
 
@@ -51,7 +51,7 @@ int Check(const Image& image, std::mt19937& random) {
     const int along = axis + 1 < image.axes() ? image.axes() - 1 : 0;
     std::vector<uint8_t> kept(image.pixels());
     const auto run = [](int64_t items, const auto& body) { body(0, items); };
-    jaxtv::Vote(image, axis).Hold(run, edges, kept.data());
+    jaxtv::MajorityVote(image, axis).Apply(run, edges, kept.data());
     for (int64_t k = 0; k < image.pixels(); ++k) {
       const bool want = edges[axis].data()[k] && Wins(image, edges, axis, along, k);
       wrong += want != bool(kept[k]);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// How many steps the walk of cuda/tv1d_walk.h takes along each of some lines, for cuda_costs.py.
+// How many steps the walk of cuda/lines/walk_in_step.h takes along each of some lines, for
+// cuda_costs.py.
 #include <cstdint>
 #include <vector>
 
-#include "cuda/tv1d_walk.h"
+#include "cuda/lines/walk_in_step.h"
 
 namespace {
 

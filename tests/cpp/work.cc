@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/tv1d.h"
-#include "cpu/tv1d_taut.h"
+#include "cpu/lines/taut_string.h"
 
 namespace {
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-RUNTIME_SOURCES = tuple(sorted((ROOT / "src").glob("*.cc")))
+RUNTIME = ROOT / "src" / "runtime.cc"
 CXX = os.environ.get("CXX", "g++")
 
 _COMMON = [
@@ -30,7 +30,12 @@ _KERNEL = {
     "check": ["-O1", *_CHECK],
     "asan": ["-O1", "-fsanitize=address,bounds", "-fno-omit-frame-pointer"],
 }
-_HOST = {"fast": ["-O2"], "check": ["-O2"], "asan": ["-O1", "-fsanitize=address"]}
+# Host files are handlers, whose time is that of their compilation.
+_HOST = {
+    "fast": ["-O0", "-g0"],
+    "check": ["-O0", "-g0"],
+    "asan": ["-O1", "-fsanitize=address"],
+}
 _LINK = {"fast": [], "check": [], "asan": ["-fsanitize=address,undefined"]}
 
 
@@ -40,6 +45,7 @@ def build(
     out_dir: Path | str = "build/cuda_emulator",
     extra_flags: Sequence[str] = (),
     include_dirs: Sequence[Path | str] = (),
+    kernel_include_dirs: Sequence[Path | str] = (),
     link_flags: Sequence[str] = (),
     name: str | None = None,
 ) -> Path:
@@ -53,6 +59,7 @@ def build(
       out_dir: where objects and libraries go.
       extra_flags: for the compilation of ``sources``.
       include_dirs: searched after the emulator's own headers.
+      kernel_include_dirs: for ``.cu`` files, searched before ``include_dirs``.
       link_flags: for the link.
       name: file name of the library, for a Python module; by default made from the first source.
 
@@ -69,20 +76,26 @@ def build(
     objects_dir.mkdir(parents=True, exist_ok=True)
     with open(out_dir / "lock", "w") as lock:  # test processes share the folder
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build(sources, flavour, out_dir, extra_flags, include_dirs, link_flags, name)
+        flags = [*_include_flags(include_dirs), *extra_flags]
+        kernel_flags = [*_include_flags(kernel_include_dirs), *flags]
+        return _build(sources, flavour, out_dir, flags, kernel_flags, link_flags, name)
 
 
-def _build(sources, flavour, out_dir, extra_flags, include_dirs, link_flags, name) -> Path:
+def _include_flags(folders: Sequence[Path | str]) -> list[str]:
+    return [f"-I{Path(folder).resolve()}" for folder in folders]
+
+
+def _build(sources, flavour, out_dir, host_flags, kernel_flags, link_flags, name) -> Path:
     objects_dir = out_dir / "objects"
-    includes = [f"-I{ROOT / 'include'}", f"-I{ROOT}"]
-    user_flags = [*includes, *(f"-I{Path(d).resolve()}" for d in include_dirs), *extra_flags]
+    includes = _include_flags([ROOT / "include", ROOT])
     runtime_flags = ["-O1", "-fsanitize=address"] if flavour == "asan" else ["-O2"]
 
-    jobs = [(source, [*_COMMON, *runtime_flags, *includes]) for source in RUNTIME_SOURCES]
+    jobs = [(RUNTIME, [*_COMMON, *runtime_flags, *includes])]
     for source in map(Path, sources):
         is_kernel = source.suffix == ".cu"
         flags = _KERNEL[flavour] if is_kernel else _HOST[flavour]
-        jobs.append((source.resolve(), [*_COMMON, *flags, *user_flags, "-x", "c++"]))
+        flags = [*flags, *includes, *(kernel_flags if is_kernel else host_flags)]
+        jobs.append((source.resolve(), [*_COMMON, *flags, "-x", "c++"]))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(lambda job: _compile(*job, objects_dir), jobs))
 

@@ -70,7 +70,7 @@ def build_mutants(
     sites: list[Site] = []
     compiled = []
     for path in [*headers, *sources]:
-        if path.suffix == ".cc":
+        if path in sources and path.suffix != ".cu":
             compiled.append(path)
             continue
         # By its path from the deepest folder searched, or by its name from a file beside it.
@@ -90,7 +90,8 @@ def build_mutants(
         flavour,
         out_dir,
         extra_flags,
-        [mutated_dir, *searched, *beside],
+        searched,
+        [mutated_dir, *beside],  # not for host files: theirs are the objects of the usual build
         link_flags,
         name or f"lib{sources[0].stem}_mutants.so",
     )

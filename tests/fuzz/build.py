@@ -43,9 +43,10 @@ def isas() -> list[str]:
 
 def lines_program() -> pathlib.Path:
     """tests/cpp/fuzz_lines.cc with the kernels of all instruction sets."""
-    jobs = [("tests/cpp/fuzz_lines.cc", []), ("cpu/tv1d_lines.cc", [])]
+    jobs = [("tests/cpp/fuzz_lines.cc", []), ("cpu/lines/prox_lines.cc", [])]
     jobs += [
-        ("cpu/tv1d_lanes.cc", [*flags, f"-DJAXTV_ISA={isa}"]) for isa, flags in ISA_FLAGS.items()
+        ("cpu/lockstep/kernels.cc", [*flags, f"-DJAXTV_ISA={isa}"])
+        for isa, flags in ISA_FLAGS.items()
     ]
     return _link("fuzz_lines", [(source, ["-DJAXTV_LANES", *flags]) for source, flags in jobs], [])
 
@@ -79,7 +80,7 @@ def _digest(jobs: Sequence[tuple[str, list[str]]]) -> str:
     """Of all sources that a program may be made of, and of the commands."""
     total = hashlib.sha256(repr((COMPILER, FLAGS, jobs)).encode())
     for folder in ("core", "cpu", "tests/cpp"):
-        for path in sorted((ROOT / folder).iterdir()):
+        for path in sorted((ROOT / folder).rglob("*.*")):
             total.update(path.read_bytes())
     return total.hexdigest()[:16]
 

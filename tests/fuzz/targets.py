@@ -45,7 +45,7 @@ def right_call(rng: np.random.Generator, target: str) -> Call:
     lam = weight(axis)
     call = Call(target, [x, lam], [x], {"axis": axis})
     if target == "jaxtv_prox_tv1d_newton":
-        call.attributes |= {"max_steps": 10, "halving": bool(rng.random() < 0.5)}
+        call.attributes |= {"max_steps": 10}
         call.results.append((_reduced(shape, [axis]), np.dtype("int32")))
     if target == "jaxtv_run_mean":
         call.operands = [x, x]
@@ -97,7 +97,7 @@ def _reduced(shape: tuple[int, ...], axes: list[int]) -> tuple[int, ...]:
 
 NAMES = {
     "jaxtv_prox_tv1d": {"axis": int},
-    "jaxtv_prox_tv1d_newton": {"axis": int, "max_steps": int, "halving": bool},
+    "jaxtv_prox_tv1d_newton": {"axis": int, "max_steps": int},
     "jaxtv_run_mean": {"axis": int},
     "jaxtv_pull_back": {"axis": int},
     "jaxtv_prox_tvnd": {"axes": list},

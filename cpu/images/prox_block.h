@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The TV prox of a block of the lines of an image.
+#pragma once
+
+#include <cstdint>
+
+#include "core/image.h"
+#include "cpu/lines/blocks.h"
+#include "cpu/lines/prox_lines.h"
+
+namespace jaxtv {
+
+// Reads the lines of the block from its buffer `in` and writes their prox to its buffer `out`.
+template <typename T>
+void ProxBlock(const LineBlock& block, const AxisWeights<T>& weights, const T* in, T* out) {
+  const Lines& lines = block.lines;
+  WeightLayout layout;
+  const T* lam = weights.data;
+  if (weights.step != 0) {
+    lam += block.first;
+    layout.rank = 1;
+    layout.size[0] = lines.count();
+    layout.stride[0] = lines.inner == 1 ? lines.length : 1;
+    layout.edge_stride = lines.inner == 1 ? 1 : block.stride;
+  }
+  ProxLines(lines, layout, in, lam, out, 0, lines.count());
+}
+
+}  // namespace jaxtv

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// The TV prox of a long line, shared by all threads and the lanes of each: the extent of its
+// samples, then its jumps (jumps.h), then the values of its runs (run_values.h).
+//
+// Chunks depend on the line alone, not on the number of threads or lanes, and so do results: they
+// are those of ProxLine, but for a line over budget, which may go to the taut string from another
+// jump on. Without lock-step kernels (`lanes` null) scalar code walks the same chunks.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+
+#include "core/run.h"
+#include "core/tv1d.h"
+#include "cpu/lines/long/jumps.h"
+#include "cpu/lines/long/marked_line.h"
+#include "cpu/lines/long/run_values.h"
+#include "cpu/lines/taut_string.h"
+#include "cpu/lockstep/kernels.h"
+#include "cpu/lockstep/this_processor.h"
+#include "cpu/threads/parallel_for.h"
+#include "cpu/threads/scratch.h"
+
+namespace jaxtv {
+
+// Samples per block of a search for the extent.
+constexpr int64_t kExtentBlock = 65536;
+
+// Where runs are longer than this, their values are not computed in lanes: too many runs would meet
+// the ends of chunks.
+constexpr int64_t kLongRun = 100;
+
+template <typename T>
+Extent<T> ScalarExtent(const T* x, int64_t n) {
+  Extent<T> e = {x[0], x[0], true, true};
+  for (int64_t k = 0; k < n; ++k) {
+    e.lo = x[k] < e.lo ? x[k] : e.lo;
+    e.hi = x[k] > e.hi ? x[k] : e.hi;
+    e.finite = e.finite && IsFinite(x[k]);
+    e.ordered = e.ordered && x[k] == x[k];
+  }
+  return e;
+}
+
+// The extent of a line, on all threads.
+template <typename Pool, typename T>
+Extent<T> ExtentOf(Pool& pool, const LaneKernels<T>* lanes, const T* x, int64_t n) {
+  std::mutex mutex;
+  Extent<T> all = {x[0], x[0], true, true};
+  ParallelFor(pool, n, kExtentBlock, [&](int64_t first, int64_t last) {
+    const Extent<T> part = (lanes ? lanes->extent : ScalarExtent<T>)(x + first, last - first);
+    const std::lock_guard<std::mutex> lock(mutex);
+    all.lo = std::min(all.lo, part.lo);
+    all.hi = std::max(all.hi, part.hi);
+    all.finite = all.finite && part.finite;
+    all.ordered = all.ordered && part.ordered;
+  });
+  return all;
+}
+
+// Marks the jumps of a line from `start` on, where its marks are right before. False where there is
+// no memory.
+template <typename T>
+bool TautJumps(const MarkedLine<T>& line, int64_t start) {
+  std::fill(line.marks + start, line.marks + line.length, uint8_t(kNoMark));
+  const Jump<T> left = start > 0 ? line.JumpAt(start - 1) : Jump<T>{0, T(0)};
+  return TautString<T>().Run(line.x, line.w, start, line.length, left, [&](int64_t k, int sign) {
+    line.marks[k] = sign < 0 ? kDownMark : kUpMark;
+  });
+}
+
+// The prox of one line; samples and edge weights contiguous.
+template <typename Pool, typename T>
+void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<const T> lam, int64_t n,
+                  T* y) {
+  const bool per_edge = lam.stride != 0;
+  const Extent<T> samples = ExtentOf(pool, lanes, x, n);
+  const Extent<T> weights = ExtentOf(pool, lanes, lam.data, per_edge ? n - 1 : 1);
+  const Memory marks(std::calloc(size_t(n), 1), std::free);
+  const bool valid = samples.finite && weights.ordered && weights.lo >= T(0);
+  const LineSummary<T> summary = {valid, weights.hi > T(0), samples.lo, samples.hi};
+  if (!NeedsSolving(summary) || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
+    ProxLine<T>({x, 1}, lam, n, {y, 1}, TautRest{});
+    return;
+  }
+  const T range = samples.hi - samples.lo;
+  const MarkedLine<T> line = {
+      {x, 1}, EdgeWeights<T>(lam, per_edge, n, range), n, static_cast<uint8_t*>(marks.get())};
+  const ChunkedLine<T> chunked = {
+      x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
+  const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);
+  if (known < n && !TautJumps(line, known)) {
+    ProxLine<T>({x, 1}, lam, n, {y, 1});
+    return;
+  }
+  if (lanes && run < kLongRun) {
+    WriteRunsInLanes(pool, *lanes, line, chunked);
+  } else {
+    WriteRunsInBlocks(pool, line, Line<T>{y, 1});
+  }
+}
+
+// The prox of lines [begin, end) of an array, which are long.
+template <typename Pool, typename T>
+void ProxLongLines(Pool& pool, const Lines& lines, const WeightLayout& weights, const T* x,
+                   const T* lam, T* y, int64_t begin, int64_t end) {
+  const int64_t n = lines.length;
+  const bool copy_x = lines.inner != 1, copy_lam = weights.edge_stride > 1;
+  const Memory memory(std::malloc(size_t(n) * (2 * copy_x + copy_lam + 1) * sizeof(T)), std::free);
+  T* const samples = static_cast<T*>(memory.get());
+  T* const values = samples + n;
+  T* const edges = samples + (copy_x ? 2 : 0) * n;
+  for (int64_t l = begin; l < end; ++l) {
+    const Line<const T> from = lines.At(x, l);
+    const Line<T> to = lines.At(y, l);
+    Line<const T> w = weights.At(lam, l);
+    if (!memory) {
+      ProxLine(from, w, n, to);
+      continue;
+    }
+    for (int64_t k = 0; copy_x && k < n; ++k) samples[k] = from[k];
+    for (int64_t k = 0; copy_lam && k < n - 1; ++k) edges[k] = w[k];
+    if (copy_lam) w = {edges, 1};
+    ProxLongLine(pool, Lanes<T>(), copy_x ? samples : from.data, w, n, copy_x ? values : to.data);
+    for (int64_t k = 0; copy_x && k < n; ++k) to[k] = values[k];
+  }
+}
+
+}  // namespace jaxtv

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/lines/prox_lines.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "core/run.h"
+#include "core/tv1d.h"
+#include "cpu/lines/long/prox.h"
+#include "cpu/lines/taut_string.h"
+#include "cpu/lockstep/this_processor.h"
+#include "cpu/threads/parallel_for.h"
+#include "cpu/threads/scratch.h"
+
+namespace jaxtv {
+namespace {
+
+// Fewer lines do not fill the lanes.
+constexpr int64_t kMinLines = 4;
+
+template <typename T>
+const LaneKernels<T>* LanesFor(int64_t lines, int64_t length) {
+  return lines < kMinLines || length < 2 || length > kLongLine ? nullptr : Lanes<T>();
+}
+
+// Memory for batches of at most `lines` lines. `ok` is false where there is none.
+template <typename T>
+class BatchBuffers {
+ public:
+  BatchBuffers(const LaneKernels<T>& lanes, int64_t lines, int64_t length, bool edges)
+      : pointers_(new (std::nothrow) const T*[2 * lines]),
+        results_(new (std::nothrow) T*[lines]),
+        solved_(new (std::nothrow) bool[lines]),
+        scratch_(AllocateVectors(lanes.scratch(lines, length, edges))),
+        lines_(lines) {}
+
+  bool ok() const { return pointers_ && results_ && solved_ && scratch_; }
+  const T** x() { return pointers_.get(); }
+  const T** lam() { return pointers_.get() + lines_; }
+  T** y() { return results_.get(); }
+  bool* solved() { return solved_.get(); }
+  void* scratch() { return scratch_.get(); }
+
+ private:
+  std::unique_ptr<const T*[]> pointers_;
+  std::unique_ptr<T*[]> results_;
+  std::unique_ptr<bool[]> solved_;
+  Memory scratch_;
+  int64_t lines_;
+};
+
+}  // namespace
+
+template <typename T>
+void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
+               int64_t begin, int64_t end) {
+  const int64_t n = lines.length;
+  if (n > kLongLine) {
+    ThisThread alone;
+    ProxLongLines(alone, lines, weights, x, lam, y, begin, end);
+    return;
+  }
+  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n)) {
+    const int64_t most = std::min(lanes->batch(n), end - begin);
+    BatchBuffers<T> buffers(*lanes, most, n, weights.edge_stride != 0);
+    for (; buffers.ok() && begin < end; begin += most) {
+      const int64_t count = std::min(most, end - begin);
+      for (int64_t l = 0; l < count; ++l) {
+        buffers.x()[l] = lines.At(x, begin + l).data;
+        buffers.lam()[l] = weights.At(lam, begin + l).data;
+        buffers.y()[l] = lines.At(y, begin + l).data;
+      }
+      lanes->prox({count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(),
+                   buffers.y(), MarkTautJumps<T>},
+                  buffers.scratch(), buffers.solved());
+      for (int64_t l = 0; l < count; ++l) {
+        if (buffers.solved()[l]) continue;
+        ProxLine(lines.At(x, begin + l), weights.At(lam, begin + l), n, lines.At(y, begin + l),
+                 TautRest{});
+      }
+    }
+  }
+  for (; begin < end; ++begin) {
+    ProxLine(lines.At(x, begin), weights.At(lam, begin), n, lines.At(y, begin), TautRest{});
+  }
+}
+
+template void ProxLines(const Lines&, const WeightLayout&, const float*, const float*, float*,
+                        int64_t, int64_t);
+template void ProxLines(const Lines&, const WeightLayout&, const double*, const double*, double*,
+                        int64_t, int64_t);
+
+}  // namespace jaxtv

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// Moves of elements between lanes, and between lanes and memory.
+#pragma once
+
+#include "cpu/simd/vectors.h"
+
+namespace jaxtv {
+namespace JAXTV_ISA {
+
+// Consecutive samples for each lane: as many as a gather of 8 bytes loads.
+template <typename T>
+constexpr int kWindow = int(sizeof(double) / sizeof(T));
+template <typename T>
+struct Window {
+  Vec<T> sample[kWindow<T>];
+};
+
+template <size_t... L>
+inline Window<float> UnzipLanes(Vec<float> a, Vec<float> b, std::index_sequence<L...>) {
+  return {{__builtin_shufflevector(a, b, 2 * int(L)...),
+           __builtin_shufflevector(a, b, 2 * int(L) + 1 ...)}};
+}
+// The even and the odd elements of a followed by b.
+inline Window<float> Unzip(Vec<float> a, Vec<float> b) {
+  return UnzipLanes(a, b, std::make_index_sequence<kLanes<float>>());
+}
+
+#if defined(__AVX512F__)
+
+// The window that starts at from[at[l]], in each lane l: two floats cost no more to gather than
+// one.
+inline Window<float> Gather(const float* from, IntVec<float> at) {
+  const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(__m512i(at)), from, 4);
+  const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(__m512i(at), 1), from, 4);
+  return Unzip(Vec<float>(a), Vec<float>(b));
+}
+inline Window<double> Gather(const double* from, IntVec<double> at) {
+  return {{_mm512_i64gather_pd(__m512i(at), from, 8)}};
+}
+
+// Writes the lanes of `v` in the mask one after the other and returns their number. The memory
+// behind them, up to a whole vector, is overwritten.
+inline int Compress(int32_t* to, __mmask16 m, IntVec<float> v) {
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(m, __m512i(v)));
+  return __builtin_popcount(m);
+}
+inline int Compress(int64_t* to, __mmask8 m, IntVec<double> v) {
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(m, __m512i(v)));
+  return __builtin_popcount(m);
+}
+
+// The reverse of Compress: the lanes in the mask take the next elements from memory. A whole vector
+// is read.
+inline Vec<float> Expand(Vec<float> v, __mmask16 m, const float* from) {
+  return _mm512_mask_expand_ps(v, m, Load<Vec<float>>(from));
+}
+inline Vec<double> Expand(Vec<double> v, __mmask8 m, const double* from) {
+  return _mm512_mask_expand_pd(v, m, Load<Vec<double>>(from));
+}
+inline IntVec<float> Expand(IntVec<float> v, __mmask16 m, const int32_t* from) {
+  return IntVec<float>(_mm512_mask_expand_epi32(__m512i(v), m, _mm512_loadu_si512(from)));
+}
+inline IntVec<double> Expand(IntVec<double> v, __mmask8 m, const int64_t* from) {
+  return IntVec<double>(_mm512_mask_expand_epi64(__m512i(v), m, _mm512_loadu_si512(from)));
+}
+
+// The lanes whose byte, in one row of marks, equals `code`.
+template <typename T>
+inline Mask<T> EqualBytes(const uint8_t* bytes, uint8_t code) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm_cmpeq_epi8_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)),
+                               _mm_set1_epi8(char(code)));
+  } else {
+    return __mmask8(_mm_cmpeq_epi8_mask(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)),
+                                        _mm_set1_epi8(char(code))));
+  }
+}
+
+#else
+
+#if defined(__AVX2__)
+inline Window<float> Gather(const float* from, IntVec<float> at) {
+  const long long* pairs = reinterpret_cast<const long long*>(from);
+  const __m256i a = _mm256_i32gather_epi64(pairs, _mm256_castsi256_si128(__m256i(at)), 4);
+  const __m256i b = _mm256_i32gather_epi64(pairs, _mm256_extracti128_si256(__m256i(at), 1), 4);
+  return Unzip(Vec<float>(a), Vec<float>(b));
+}
+inline Window<double> Gather(const double* from, IntVec<double> at) {
+  return {{_mm256_i64gather_pd(from, __m256i(at), 8)}};
+}
+#else
+inline Window<float> Gather(const float* from, IntVec<float> at) {
+  Vec<float> pairs[2];
+  for (int l = 0; l < kLanes<float>; ++l) {
+    std::memcpy(reinterpret_cast<char*>(pairs) + 8 * l, from + at[l], 8);
+  }
+  return Unzip(pairs[0], pairs[1]);
+}
+inline Window<double> Gather(const double* from, IntVec<double> at) {
+  return {{Vec<double>{from[at[0]], from[at[1]]}}};
+}
+#endif
+
+template <typename E, typename M, typename V>
+inline int Compress(E* to, M m, V v) {
+  constexpr int kCount = kVectorBytes / int(sizeof(E));
+  int count = 0;
+  for (int l = 0; l < kCount; ++l) {
+    to[count] = v[l];
+    count -= int(m[l]);
+  }
+  return count;
+}
+
+template <typename E, typename M, typename V>
+inline V Expand(V v, M m, const E* from) {
+  for (int l = 0; l < kVectorBytes / int(sizeof(E)); ++l) {
+    if (m[l]) v[l] = *from++;
+  }
+  return v;
+}
+
+template <typename T>
+inline Mask<T> EqualBytes(const uint8_t* bytes, uint8_t code) {
+  IntVec<T> v;
+  for (int l = 0; l < kLanes<T>; ++l) v[l] = bytes[l];
+  return v == Int<T>(code);
+}
+
+#endif
+
+// Transposes a square of vectors by exchanging, for each bit of the indices, the off-diagonal
+// blocks of that size.
+template <typename T, int kBit, size_t... L>
+inline void ExchangeBlocks(Vec<T>* rows, std::index_sequence<L...>) {
+  constexpr int kCount = kLanes<T>;
+  for (int i = 0; i < kCount; ++i) {
+    if (i & kBit) continue;
+    const Vec<T> a = rows[i], b = rows[i + kBit];
+    rows[i] = __builtin_shufflevector(a, b, int(L) & kBit ? kCount + int(L) - kBit : int(L)...);
+    rows[i + kBit] =
+        __builtin_shufflevector(a, b, int(L) & kBit ? kCount + int(L) : int(L) + kBit...);
+  }
+}
+
+template <typename T, int kBit = 1>
+inline void Transpose(Vec<T>* rows) {
+  if constexpr (kBit < kLanes<T>) {
+    ExchangeBlocks<T, kBit>(rows, std::make_index_sequence<kLanes<T>>());
+    Transpose<T, 2 * kBit>(rows);
+  }
+}
+
+}  // namespace JAXTV_ISA
+}  // namespace jaxtv

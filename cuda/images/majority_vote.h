@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The vote of cpu/vote.h on which edges of unconverged images to take for fused.
+#pragma once
+
+#include "core/line.h"
+#include "cuda/common/status.h"
+
+namespace jaxtv::cuda {
+
+// The edges to vote on lie along one axis, the lines along another one, whose own joined edges cut
+// them into pieces.
+struct VoteOperands {
+  Lines lines;
+  WeightLayout layout;         // for each line, where in `vote` the flag of its image is
+  const bool* vote;            // false: all edges of the image are kept
+  int64_t step;                // from a sample to the other end of its edge
+  const unsigned char* edges;  // whether the edge joins
+  const unsigned char* along;  // the same of the edges along `lines`
+  unsigned char* kept;
+};
+
+Status VoteOnEdges(cudaStream_t stream, const VoteOperands& operands);
+
+}  // namespace jaxtv::cuda

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// A fixed number of sweeps over two axes of images, and their reverse (jaxtv/_sweeps.py), each in
+// one launch: a block keeps its images in shared memory from the first half sweep to the last.
+// `T` is float or double. All pointers are of device memory; nothing is allocated, nothing waits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/line.h"
+#include "cuda/common/status.h"
+
+namespace jaxtv::cuda {
+
+// Images in an array [outer, height, between, width, inner].
+struct SweepImages {
+  int64_t outer, between, inner;
+  int height, width;
+  int first_axis;  // a sweep begins along the height (0) or the width (1)
+  int num_sweeps;
+
+  // All lines of the array along the height (0) or the width (1).
+  JAXTV_HD Lines Along(int axis) const {
+    if (axis == 0) return {outer, height, between * width * inner};
+    return {outer * height * between, width, inner};
+  }
+
+  // Pixels of all images of a sample, that is from the height on.
+  JAXTV_HD int64_t Pixels() const { return height * between * width * inner; }
+};
+
+// Rows in shared memory have an odd stride, so that the samples of a row, and those of a column,
+// lie in different banks.
+JAXTV_HD constexpr int64_t SharedPixels(int64_t height, int64_t width) {
+  return height * (width | 1);
+}
+
+// Shared memory of an image: two numbers for each pixel, and for the reverse a byte of codes; for
+// the forward sweeps 1 / d up to the length of its lines, and a byte for each line along an axis.
+JAXTV_HD constexpr int64_t SharedBytes(int64_t height, int64_t width, int64_t sample_bytes) {
+  const int64_t longer = height > width ? height : width;
+  const int64_t of_lines = int64_t(sizeof(float)) * (longer + 1) + longer;
+  return SharedPixels(height, width) * (2 * sample_bytes + 1) + of_lines;
+}
+
+// Whether a block of the current device has that much; without a device, of every supported one.
+bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes);
+
+// Pairs of weights, and of their cotangents: along the height, then along the width.
+template <typename T>
+Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout (&weights)[2],
+              const T* x, const T* const (&lam)[2], T* y, uint8_t* bits);
+
+// `edges`: along this axis there is a cotangent for each edge of each line, else one for each line.
+template <typename T>
+Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool (&edges)[2],
+                     const T* y_bar, const uint8_t* bits, T* x_bar, T* const (&lam_bar)[2]);
+
+}  // namespace jaxtv::cuda

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The run mean and the derivative of the TV prox of every line along an axis, on a CUDA stream: the
+// results of core/run.h and core/pull_back.h to a few units in the last place. All pointers are of
+// device memory; nothing is allocated and nothing waits.
+#pragma once
+
+#include "core/line.h"
+#include "cuda/common/status.h"
+
+namespace jaxtv::cuda {
+
+// The operands of core/pull_back.h. If `lam` is null, x_bar is the run mean and nothing else is
+// computed.
+template <typename T>
+struct PullBackOperands {
+  Lines lines;
+  WeightLayout weights;
+  int64_t edges;  // cotangents of each line in lam_bar: one for each edge, or 1, their sum
+  const T* y;
+  const T* lam;
+  const T* v;
+  T* x_bar;
+  T* lam_bar;
+  void* scratch;  // PullBackScratchBytes(lines.length) bytes for each line, aligned to 8
+
+  JAXTV_HD Line<const T> Y(int64_t line) const { return lines.At(y, line); }
+  JAXTV_HD Line<const T> V(int64_t line) const { return lines.At(v, line); }
+  JAXTV_HD Line<T> XBar(int64_t line) const { return lines.At(x_bar, line); }
+  JAXTV_HD Line<const T> Lam(int64_t line) const { return weights.At(lam, line); }
+  JAXTV_HD Line<T> LamBar(int64_t line) const { return EdgeLines().At(lam_bar, line); }
+  JAXTV_HD Lines EdgeLines() const { return {lines.outer, edges, lines.inner}; }
+};
+
+// For float and double.
+template <typename T>
+Status PullBack(cudaStream_t stream, const PullBackOperands<T>& operands);
+
+// The launchers of which kernel_choice.h chooses one: for lines that the lanes of a warp walk in
+// step, for a block on each line, and for all blocks on a few lines.
+Status PullBackInStep(cudaStream_t stream, const PullBackOperands<float>& operands);
+
+template <typename T>
+Status PullBackByBlocks(cudaStream_t stream, const PullBackOperands<T>& operands);
+
+template <typename T>
+Status PullBackByGrid(cudaStream_t stream, const PullBackOperands<T>& operands);
+
+}  // namespace jaxtv::cuda

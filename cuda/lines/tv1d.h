@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The TV prox of every line along an axis, on a CUDA stream: the results of core/tv1d.h to a few
+// units in the last place. `T` is float or double. All pointers are of device memory; nothing is
+// allocated and nothing waits.
+#pragma once
+
+#include "core/line.h"
+#include "cuda/common/status.h"
+
+namespace jaxtv::cuda {
+
+// `scratch`: ProxScratchBytes(lines.length) bytes for each line, aligned to 8.
+template <typename T>
+Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
+                const T* lam, T* y, void* scratch);
+
+// The launchers of which kernel_choice.h chooses one: for lines that the lanes of a warp solve in
+// step, for a block on each line, and for all blocks on a few lines.
+Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                      const float* x, const float* lam, float* y);
+
+template <typename T>
+Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                        const T* x, const T* lam, T* y, void* scratch);
+
+template <typename T>
+Status ProxTv1dByGrid(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                      const T* x, const T* lam, T* y, void* scratch);
+
+}  // namespace jaxtv::cuda

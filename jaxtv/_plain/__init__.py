@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The operators in plain JAX: for platforms without compiled kernels, and as specification."""

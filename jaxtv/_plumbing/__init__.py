@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What JAX asks of an operator: primitives, partitioning, compiled modules."""

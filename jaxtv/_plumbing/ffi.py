@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Loads the compiled modules and registers their FFI targets with JAX."""
+
+import functools
+import importlib
+import pathlib
+import re
+import types
+import warnings
+
+import jax
+
+_MODULES = {"cpu": "jaxtv._cpu", "cuda": "jaxtv._cuda"}
+
+
+def check_api_version(name: str, built: tuple[int, int], running: tuple[int, int]) -> None:
+    """Raises ImportError if handlers built for one FFI version are refused by another.
+
+    XLA finds this out when it makes a backend, and then that whole backend fails.
+    """
+    if built[0] != running[0] or built[1] > running[1]:
+        raise ImportError(
+            f"{name} was built for version {built[0]}.{built[1]} of XLA's FFI, but the installed "
+            f"jaxlib has {running[0]}.{running[1]} and would refuse it. Upgrade jaxlib, or rebuild "
+            "against this one: pip install --no-build-isolation --force-reinstall --no-deps jaxtv"
+        )
+
+
+def running_api_version() -> tuple[int, int]:
+    """The FFI version of the installed jaxlib."""
+    header = pathlib.Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h"
+    found = dict(re.findall(r"#define XLA_FFI_API_(MAJOR|MINOR) (\d+)", header.read_text()))
+    return int(found["MAJOR"]), int(found["MINOR"])
+
+
+def _load(name: str) -> types.ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
+
+
+def _register() -> dict[str, types.ModuleType]:
+    modules = {}
+    for platform, name in _MODULES.items():
+        module = _load(name)
+        if module is None:
+            continue
+        check_api_version(name, module.ffi_api_version, running_api_version())
+        for target, handler in module.targets.items():
+            jax.ffi.register_ffi_target(
+                target, handler, platform={"cuda": "CUDA"}.get(platform, platform)
+            )
+            jax.ffi.register_ffi_target_as_batch_partitionable(target)
+        modules[platform] = module
+    return modules
+
+
+_modules = _register()
+
+compiled_platforms = frozenset(_modules)
+"""The platforms, of "cpu" and "cuda", that have compiled kernels."""
+
+FFI_TARGETS = tuple(sorted({target for module in _modules.values() for target in module.targets}))
+"""The names of all kernels, for `jax.export.DisabledSafetyCheck.custom_call`."""
+
+
+def platforms_of(target: str) -> list[str]:
+    """The platforms that have a compiled kernel of this name."""
+    return [platform for platform, module in _modules.items() if target in module.targets]
+
+
+def why_plain(platform: str) -> str:
+    """Why there are no compiled kernels for "cpu" or "cuda", and what to do."""
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    if not _modules and (checkout / "CMakeLists.txt").exists():
+        return (
+            f"Python imports jaxtv from the source checkout {checkout}, where nothing is compiled, "
+            "and not the installed package, if there is one: start Python in another directory, "
+            "set PYTHONSAFEPATH=1, or install the checkout itself: pip install -e ."
+        )
+    needs = "nvcc on the PATH" if platform == "cuda" else "a C++ compiler"
+    return (
+        f"jaxtv was installed without its compiled module for {platform}. To build it, with "
+        f"{needs}: pip install --force-reinstall --no-deps jaxtv"
+    )
+
+
+@functools.cache
+def warn_of_plain_jax(platform: str) -> None:
+    """Says once that a platform that could have compiled kernels runs in plain JAX."""
+    warnings.warn(
+        f"jaxtv computes on {platform} in plain JAX, which is much slower than its compiled "
+        f"kernels. {why_plain(platform)}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+if "cpu" not in _modules:
+    warn_of_plain_jax("cpu")
+
+
+def scratch_of(target: str, platform: str) -> tuple[int, ...] | None:
+    """The work space that a kernel wants as a last result, if any.
+
+    Returns:
+      Its bytes per sample, the length of the longest line that needs none and, of images, its bytes
+      per sample and axis.
+    """
+    return getattr(_modules[platform], "scratch", {}).get(target)
+
+
+def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int) -> bool:
+    """Whether a kernel takes images of these sizes along their axes."""
+    rules = getattr(_modules[platform], "takes", {})
+    if target not in rules:
+        return True
+    known = len(sizes) == 2 and all(isinstance(size, int) for size in sizes)
+    return known and rules[target](*sizes, sample_bytes)
