@@ -15,6 +15,9 @@ inline ffi::Error RefuseSweeps(const std::string& why) {
   return ffi::Error::InvalidArgument("jaxtv: " + why);
 }
 
+// So many that no number of codes overflows.
+constexpr int64_t kMostSweeps = 0x7fffffff;
+
 // An array, seen as samples that begin at the first of the axes.
 struct SweepShape {
   int64_t first, samples, pixels, num_sweeps;
@@ -23,7 +26,10 @@ struct SweepShape {
   static ffi::ErrorOr<SweepShape> Of(ffi::AnyBuffer::Dimensions dims, ffi::Span<const int64_t> axes,
                                      int64_t num_sweeps) {
     if (axes.size() < 2) return ffi::Unexpected(RefuseSweeps("sweeps need at least two axes"));
-    if (num_sweeps < 1) return ffi::Unexpected(RefuseSweeps("num_sweeps must be at least 1"));
+    if (num_sweeps < 1 || num_sweeps > kMostSweeps) {
+      return ffi::Unexpected(RefuseSweeps("num_sweeps must be at least 1 and at most 2^31 - 1, got " +
+                                          std::to_string(num_sweeps)));
+    }
     SweepShape shape{axes[0], 1, 1, num_sweeps, {}};
     for (size_t a = 0; a < axes.size(); ++a) {
       const auto lines = LinesAlong(dims, axes[a]);

@@ -17,7 +17,7 @@ from images import FORMS, SHAPES, distance, solve, weight, weights_of
 
 import jaxtv
 from jaxtv._operators import certificate
-from jaxtv._plain import rounded
+from jaxtv._plain import measures, rounded
 from jaxtv._plain import sweeps as plain_sweeps
 
 KINDS = ("noise", "walk", "steps", "integers")
@@ -142,3 +142,13 @@ def test_sums_are_within_what_is_allowed_for_their_rounding(dtype):
 def test_nothing_underflows_to_a_bound_of_zero():
     tiny = jnp.array(1e-30, "float32")
     assert rounded.product(tiny, tiny) > 0 and rounded.product(tiny, 0 * tiny) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_norm_neither_overflows_nor_vanishes(dtype):
+    """XLA divides by one number for all pixels with its inverse, which may be subnormal."""
+    finfo = jnp.finfo(dtype)
+    norm = jax.jit(functools.partial(measures.norm, axes=(0, 1)))
+    for size in (float(finfo.max) / 8, float(finfo.tiny)):
+        got = norm(jnp.array([[3.0, 4.0], [0.0, 0.0]], dtype) * size)
+        np.testing.assert_allclose(np.float64(got) / size, [[5.0]], rtol=1e-6)

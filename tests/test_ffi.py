@@ -48,6 +48,18 @@ def test_the_run_mean_handler_refuses(v):
         call("jaxtv_run_mean", X, v)
 
 
+@pytest.mark.parametrize("num_sweeps", [0, -1, 2**31, 2**62])
+def test_the_sweeps_handler_refuses(num_sweeps):
+    """Also a number of sweeps of which the number of codes overflows."""
+    results = [
+        jax.ShapeDtypeStruct(s, t) for s, t in ((X.shape, X.dtype), ((1, *X.shape), "uint8"))
+    ]
+    sweeps = jax.ffi.ffi_call("jaxtv_sweeps", results)
+    lam, axes = np.ones((1, 1, 1), np.float32), np.array([0, 1])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="num_sweeps must be at least 1 and at"):
+        sweeps(X, lam, lam, axes=axes, num_sweeps=np.int64(num_sweeps), keep_bits=True)
+
+
 def test_weights_that_alternate_too_often_are_refused_not_overrun():
     x = np.ones((2,) * 26 + (1,), np.float32)
     lam = np.ones([1 + d % 2 for d in range(26)] + [1], np.float32)

@@ -13,7 +13,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common import restoration
+from examples.common import image_to_image
 from examples.denoising import data, experiment
 from examples.denoising.experiment import Plan
 
@@ -25,7 +25,7 @@ def main() -> None:
         plan, settings, images = experiment.SMALL, experiment.SMALL_SETTINGS, data.stand_in()
     else:
         plan = Plan(tuple(args.sigmas), args.seeds, args.depth, args.width)
-        settings = restoration.given(args)
+        settings = image_to_image.given(args)
         images = data.load(args.data, args.test_images)
     print(experiment.run(plan, settings, images, args.out))
     print(f"tables and figures are in {args.out}")
@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--test-images", type=int, help="of each test set; default: all")
     add("--depth", type=int, default=plan.depth, help="convolutions of a network")
     add("--width", type=int, default=plan.width, help="their channels")
-    restoration.add_arguments(parser, restoration.Settings())
+    image_to_image.add_arguments(parser, image_to_image.Settings())
     return parser.parse_args()
 
 

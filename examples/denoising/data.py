@@ -13,7 +13,7 @@ import numpy as np
 from skimage import data
 
 from examples.common import images
-from examples.common.restoration import Batch, random_patch
+from examples.common.image_to_image import Batch, random_patch
 
 TRAIN, TESTS = "cbsd432", ("cbsd68", "kodak24", "mcmaster")
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from examples.common import restoration, runs, tables
+from examples.common import image_to_image, runs, tables
 from examples.common.figures import save
+from examples.common.image_to_image import Settings
 from examples.common.images import some
 from examples.common.quality import psnr, ssim
-from examples.common.restoration import Settings
 from examples.denoising import classical, data, figures
 from examples.denoising.models import MODELS, DnCNN, weights
 
@@ -67,7 +67,7 @@ def run(plan: Plan, settings: Settings, images: data.Images, out: pathlib.Path) 
                 model, state, epochs = train(name, plan, settings, images, sigma, seed, folder)
                 about = {"model": name, "sigma": sigma, "seed": seed}
                 history += [about | row for row in epochs]
-                measure(name, sigma, seed, functools.partial(restoration.apply, model, state))
+                measure(name, sigma, seed, functools.partial(image_to_image.apply, model, state))
                 if MODELS[name] and seed == 0:
                     save(figures.stages(model, state, images, sigma), out / f"stages-{sigma:g}.png")
     tables.write_csv(out / "history.csv", history)
@@ -95,9 +95,9 @@ def train(
 ):
     """Trains a model by its name in `MODELS`: model, state, history."""
     model = DnCNN(MODELS[name], plan.depth, plan.width)
-    state, history = restoration.train(
+    state, history = image_to_image.train(
         model,
-        restoration.absolute_error,
+        image_to_image.absolute_error,
         lambda rng: data.batch(rng, images.train, sigma, settings.batch_size, settings.patch),
         settings,
         seed,

@@ -13,7 +13,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common import restoration
+from examples.common import image_to_image
 from examples.edges import data, experiment
 from examples.edges.experiment import Plan
 
@@ -26,7 +26,7 @@ def main() -> None:
     else:
         source = "BIPED and MDBD" if args.mdbd else "BIPED"
         plan = Plan(source, args.scale, args.test_images, args.seeds, args.width, args.pairs)
-        settings = restoration.given(args)
+        settings = image_to_image.given(args)
         examples = data.biped(args.biped, args.scale, args.test_images)
         if args.mdbd:
             examples.tests["MDBD"] = data.mdbd(args.mdbd, args.scale, args.test_images)
@@ -48,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=plan.seeds, help="runs of each model")
     add("--width", type=int, default=plan.width, help="channels of the first convolution")
     add("--pairs", type=int, default=plan.pairs, help="of convolutions in the last blocks")
-    restoration.add_arguments(parser, experiment.USUAL)
+    image_to_image.add_arguments(parser, experiment.USUAL)
     return parser.parse_args()
 
 

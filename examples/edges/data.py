@@ -26,7 +26,7 @@ from skimage.morphology import thin
 from skimage.segmentation import find_boundaries
 
 from examples.common import images
-from examples.common.restoration import Batch, random_patch
+from examples.common.image_to_image import Batch, random_patch
 
 GAMMAS = (1.0, 0.6060, 0.3030)  # of the original augmentation
 ANGLES = (0.0, 22.5, 45.0, 67.5)  # degrees; with quarter turns every 16th of a turn

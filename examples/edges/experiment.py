@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from examples.common import restoration, runs, tables
+from examples.common import image_to_image, runs, tables
 from examples.common.figures import save
+from examples.common.image_to_image import Settings
 from examples.common.images import some
-from examples.common.restoration import Settings
 from examples.edges import figures, metrics
 from examples.edges.data import Data, Example, batch
 from examples.edges.models import MODELS, DexiNed, balanced_cross_entropy, weights
@@ -82,10 +82,10 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
 
 def train(
     name: str, plan: Plan, settings: Settings, data: Data, seed: int, folder: pathlib.Path
-) -> tuple[DexiNed, restoration.State, list[dict[str, float]]]:
+) -> tuple[DexiNed, image_to_image.State, list[dict[str, float]]]:
     """Trains a model by its name in `MODELS`: model, state, history."""
     model = DexiNed(MODELS[name], plan.width, plan.pairs)
-    state, history = restoration.train(
+    state, history = image_to_image.train(
         model,
         balanced_cross_entropy,
         lambda rng: batch(rng, data.train, settings.batch_size, settings.patch),
@@ -99,7 +99,7 @@ def train(
 
 
 def evaluate(
-    name: str, model: DexiNed, state: restoration.State, data: Data
+    name: str, model: DexiNed, state: image_to_image.State, data: Data
 ) -> dict[str, metrics.Scores]:
     """The scores on each test set."""
     result = {}
@@ -110,9 +110,9 @@ def evaluate(
     return result
 
 
-def _detect(model: DexiNed, state: restoration.State, example: Example) -> np.ndarray:
+def _detect(model: DexiNed, state: image_to_image.State, example: Example) -> np.ndarray:
     image = example.image.astype(np.float32) / 255
-    return restoration.apply(model, state, image, method=DexiNed.edges)
+    return image_to_image.apply(model, state, image, method=DexiNed.edges)
 
 
 def _counts(edges: Sequence[np.ndarray], examples: Sequence[Example], title: str):

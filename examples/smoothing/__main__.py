@@ -15,7 +15,7 @@ import pathlib
 
 import matplotlib
 
-from examples.common import restoration
+from examples.common import image_to_image
 from examples.smoothing import data, experiment
 from examples.smoothing.experiment import Plan
 
@@ -28,7 +28,7 @@ def main() -> None:
         plan, settings = experiment.SMALL, experiment.SMALL_SETTINGS
     else:
         plan = Plan(source, args.seeds, args.width, args.blocks)
-        settings = restoration.given(args)
+        settings = image_to_image.given(args)
     print(experiment.run(plan, settings, examples, args.out))
     print(f"tables and figures are in {args.out}")
 
@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=plan.seeds, help="runs of each model")
     add("--width", type=int, default=plan.width, help="channels of a network")
     add("--blocks", type=int, default=plan.blocks, help="residual blocks of a network")
-    restoration.add_arguments(parser, restoration.Settings())
+    image_to_image.add_arguments(parser, image_to_image.Settings())
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ import skimage.data
 from tqdm import tqdm
 
 from examples.common import images
-from examples.common.restoration import Batch, random_patch
+from examples.common.image_to_image import Batch, random_patch
 from examples.smoothing import smoothers
 from examples.smoothing.metrics import Example
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from examples.common import restoration, runs, tables
+from examples.common import image_to_image, runs, tables
 from examples.common.figures import save
+from examples.common.image_to_image import Settings
 from examples.common.images import some
-from examples.common.restoration import Settings
 from examples.smoothing import data, figures, models, optimisation
 from examples.smoothing.metrics import errors
 
@@ -78,7 +78,7 @@ def run(plan: Plan, settings: Settings, examples: data.Data, out: pathlib.Path) 
     for seed in range(plan.seeds):
         for name in models.MODELS:
             model = models.make(name, plan.width, plan.blocks)
-            state, epochs = restoration.train(
+            state, epochs = image_to_image.train(
                 model,
                 weighted_absolute_error,
                 lambda rng: data.batch(rng, examples.train, settings.batch_size, settings.patch),
@@ -90,7 +90,7 @@ def run(plan: Plan, settings: Settings, examples: data.Data, out: pathlib.Path) 
             )
             history += [{"model": name, "seed": seed, **row} for row in epochs]
             tables.write_csv(out / "history.csv", history)
-            measure(name, seed, functools.partial(restoration.apply, model, state))
+            measure(name, seed, functools.partial(image_to_image.apply, model, state))
             if name == "ResNetTV" and seed == 0:
                 save(figures.stages(model, state, examples.test), out / "stages.png")
                 save(figures.features(model, state, examples.test[0]), out / "features.png")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from examples.common import restoration
+from examples.common import image_to_image
 from examples.common.figures import panels
 from examples.common.images import some
 from examples.smoothing.metrics import Example
@@ -15,11 +15,11 @@ from examples.smoothing.models import ResNet
 SHOWN = 3  # rows
 
 
-def stages(model: ResNet, state: restoration.State, examples: Sequence[Example]) -> Figure:
+def stages(model: ResNet, state: image_to_image.State, examples: Sequence[Example]) -> Figure:
     """Rows of images: input, final convolution, after the last TV layer, mean ground truth."""
     rows = []
     for example in some(examples, SHOWN):
-        found = restoration.apply(model, state, example.image, method=ResNet.stages)
+        found = image_to_image.apply(model, state, example.image, method=ResNet.stages)
         truth = np.average(example.truths, axis=0, weights=example.weights)
         rows.append({"input": example.image, **found._asdict(), "mean_ground_truth": truth})
     columns = len(rows[0])
@@ -31,7 +31,7 @@ def stages(model: ResNet, state: restoration.State, examples: Sequence[Example])
     return figure
 
 
-def features(model: ResNet, state: restoration.State, example: Example) -> Figure:
+def features(model: ResNet, state: image_to_image.State, example: Example) -> Figure:
     """Feature maps before and after each TV-Sharp layer: of each, the one that changes most."""
     variables = {"params": state.params, "batch_stats": state.statistics}
     _, kept = model.apply(variables, example.image[None], mutable=["features"])

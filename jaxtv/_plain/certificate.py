@@ -118,9 +118,14 @@ def _gap(
 
 
 def scale(x: Array, axes: tuple[int, ...]) -> Array:
-    """The largest size of a pixel of each image, 1 if that is 0; TV axes of size 1."""
+    """About the largest size of a pixel of each image, 1 if that is 0; TV axes of size 1.
+
+    Its inverse is a normal number too: XLA may multiply by that.
+    """
     largest = jnp.abs(x).max(axes, keepdims=True, initial=0)
-    return jnp.where(largest > 0, largest, 1)
+    finfo = jnp.finfo(x.dtype)
+    normal = jnp.clip(largest, finfo.tiny, 2.0 ** (finfo.maxexp - 2))
+    return jnp.where(largest > 0, normal, 1)
 
 
 def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:

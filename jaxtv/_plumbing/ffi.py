@@ -3,10 +3,13 @@
 
 import functools
 import importlib
+import math
 import pathlib
 import re
 import types
 import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 
@@ -103,14 +106,24 @@ if "cpu" not in _modules:
     warn_of_plain_jax("cpu")
 
 
-def scratch_of(target: str, platform: str) -> tuple[int, ...] | None:
-    """The work space that a kernel wants as a last result, if any.
+class Scratch(NamedTuple):
+    """The work space that a kernel wants as a last result."""
 
-    Returns:
-      Its bytes per sample, the length of the longest line that needs none and, of images, its bytes
-      per sample and axis.
-    """
-    return getattr(_modules[platform], "scratch", {}).get(target)
+    per_sample: int  # bytes
+    longest: int  # the length of the longest line that needs none
+    per_axis: int = 0  # bytes per sample and axis of an image
+
+    def bytes_for(self, lines: Sequence[int], axes: int) -> int:
+        """For lines `[length, *inner]`, or images with so many axes."""
+        if isinstance(lines[0], int) and lines[0] <= self.longest:
+            return 1  # not 0: a buffer of no bytes is a case that backends forget
+        return (self.per_sample + self.per_axis * axes) * math.prod(lines)
+
+
+def scratch_of(target: str, platform: str) -> Scratch | None:
+    """The work space of a kernel, if it wants any."""
+    found = getattr(_modules[platform], "scratch", {}).get(target)
+    return found and Scratch(*found)
 
 
 def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int) -> bool:

@@ -9,7 +9,6 @@ may be cut over devices.
 """
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +25,11 @@ from jaxtv._plumbing import ffi, sharding
 
 
 def make(
-    name: str, reference: Callable, *, results: Callable, full_operands: Sequence[int]
+    name: str,
+    reference: Callable,
+    *,
+    results: Callable,
+    full_operands: Sequence[int] | None,
 ) -> Primitive:
     """A primitive with several results, the first of the shape and dtype of the first operand.
 
@@ -34,7 +37,8 @@ def make(
       name: of the primitive and of its FFI target.
       reference: the same in plain JAX, for platforms without a compiled kernel.
       results: the abstract results, from the abstract operands and the parameters.
-      full_operands: the operands that have the shape of the first result; others may broadcast.
+      full_operands: the operands that have the shape of the first result, others may broadcast;
+        None for all.
     """
     primitive = Primitive(name)
     primitive.multiple_results = True
@@ -217,7 +221,7 @@ def _shifted(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _batch_first(
-    args: Sequence[Array], dims: Sequence[int | None], full_operands: Sequence[int]
+    args: Sequence[Array], dims: Sequence[int | None], full_operands: Sequence[int] | None
 ) -> list[Array]:
     """The mapped dimension in front; size 1 for an operand that is not mapped and may broadcast."""
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
@@ -226,7 +230,8 @@ def _batch_first(
         if d is not None:
             moved.append(jnp.moveaxis(x, d, 0))
         else:
-            moved.append(jnp.broadcast_to(x, (size if k in full_operands else 1, *x.shape)))
+            full = full_operands is None or k in full_operands
+            moved.append(jnp.broadcast_to(x, (size if full else 1, *x.shape)))
     return moved
 
 
@@ -267,7 +272,7 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
         num_results = len(ctx.avals_out)
         if (scratch := ffi.scratch_of(target, platform)) is not None:
             lines, axes = ctx.avals_out[0].shape[first:], len(params.get("axes", [first]))
-            size = _scratch_bytes(lines, axes, *scratch)
+            size = scratch.bytes_for(lines, axes)
             work_space = ShapedArray((*batch, size), jnp.uint8)
             ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
         extra = sharding.partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
@@ -294,12 +299,3 @@ def _pinned(ctx, values: Sequence) -> Sequence:
     return mlir.lower_fun(pin, multiple_results=True)(
         ctx.replace(avals_in=avals, avals_out=avals), *values
     )
-
-
-def _scratch_bytes(
-    lines: Sequence[int], axes: int, per_sample: int, longest: int, per_axis: int = 0
-) -> int:
-    """Work space for lines [length, *inner]: none for lines not longer than `longest`."""
-    if isinstance(lines[0], int) and lines[0] <= longest:
-        return 1  # not 0: a buffer of no bytes is a case that backends forget
-    return (per_sample + per_axis * axes) * math.prod(lines)

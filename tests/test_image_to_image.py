@@ -9,8 +9,8 @@ import scipy.io
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from examples.common.image_to_image import random_patch
 from examples.common.quality import psnr, ssim
-from examples.common.restoration import random_patch
 from examples.common.runs import same_settings
 from examples.denoising import classical
 from examples.denoising import data as denoising_data
