@@ -47,6 +47,20 @@ def raw_from_lam(lam_init: Any) -> float:
     return lam + math.log(-math.expm1(-lam))
 
 
+def shape(num_channels: Any) -> tuple[int, ...]:
+    """The shape of the parameter."""
+    return () if num_channels is None else (_arguments.count(num_channels, "num_channels"),)
+
+
+def check_channels(num_channels: int | None, x: Array) -> None:
+    """Refuses an input with another number of channels."""
+    if num_channels not in (None, x.shape[-1]):
+        raise ValueError(
+            f"num_channels must be that of x, whose last axis has size {x.shape[-1]}, got "
+            f"{num_channels}."
+        )
+
+
 def fixed(lam_init: Any, x: Array, axes: tuple[int, ...]) -> Any:
     """The weight of a layer that is not learned, if it fits `x`."""
     _arguments.check_shapes(lam_init, x, axes, "lam_init")

@@ -35,7 +35,7 @@ class _TV(nn.Module):
 
     mode: str = "smooth"
     lam_init: float = 0.1
-    per_channel: bool = False
+    num_channels: int | None = None
     learned: bool = True
     param_dtype: Any = jnp.float32
 
@@ -44,9 +44,10 @@ class _TV(nn.Module):
         return jnp.asarray(_arguments.signal(x))
 
     def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
-        shape = x.shape[-1:] if _arguments.flag(self.per_channel, "per_channel") else ()
+        shape = _weight.shape(self.num_channels)
         if not self.learned:
             return _weight.fixed(self.lam_init, x, axes)
+        _weight.check_channels(self.num_channels, x)
         init = nn.initializers.constant(_weight.raw_from_lam(self.lam_init))
         return _weight.lam_from_raw(self.param("lam_raw", init, shape, self.param_dtype))
 
@@ -60,7 +61,7 @@ class TV1D(_TV):
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxtv.linen
-      >>> layer = jaxtv.linen.TV1D(axis=-3, mode="sharp", per_channel=True)
+      >>> layer = jaxtv.linen.TV1D(axis=-3, mode="sharp", num_channels=4)
       >>> x = jnp.ones((2, 8, 8, 4))
       >>> params = layer.init(jax.random.key(0), x)
       >>> jax.tree.map(jnp.shape, params)
@@ -72,7 +73,7 @@ class TV1D(_TV):
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
       lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
         be if the weight is not learned.
-      per_channel: one weight for each channel of the last axis instead of one for all.
+      num_channels: one weight for each of so many channels instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
         ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
@@ -122,7 +123,7 @@ class TV2D(_TV):
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
       lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
         be if the weight is not learned.
-      per_channel: one weight for each channel of the last axis instead of one for all.
+      num_channels: one weight for each of so many channels instead of one for all.
       learned: hold the weight as the parameter ``lam_raw``, through softplus; otherwise it stays
         ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.

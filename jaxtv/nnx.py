@@ -35,15 +35,13 @@ class _TV(nnx.Module):
         param_dtype: Any,
     ) -> None:
         _weight.check_options(mode, lam_init, learned, param_dtype)
-        if num_channels is not None:
-            num_channels = _arguments.count(num_channels, "num_channels")
+        shape = _weight.shape(num_channels)
         self.mode = mode
         self.lam_init = lam_init
         self.num_channels = num_channels
         self.learned = learned
         if learned:
             raw = _weight.raw_from_lam(lam_init)
-            shape = () if num_channels is None else (num_channels,)
             self.lam_raw = nnx.Param(jnp.full(shape, raw, param_dtype))
 
     @property
@@ -54,11 +52,7 @@ class _TV(nnx.Module):
     def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
         if not self.learned:
             return _weight.fixed(self.lam_init, x, axes)
-        if self.num_channels not in (None, x.shape[-1]):
-            raise ValueError(
-                f"num_channels must be that of x, whose last axis has size {x.shape[-1]}, got "
-                f"{self.num_channels}."
-            )
+        _weight.check_channels(self.num_channels, x)
         return self.lam
 
 

@@ -294,12 +294,9 @@ def layers() -> dict[str, tuple[Callable, dict[str, Any], dict[str, dict]]]:
     for name, table in (("TV1D", LAYER), ("TV2D", LAYER_2D)):
         shape = {} if name == "TV1D" else {"channels": (jnp.ones((5, 1)), V, "(5, 1)")}
         fixed = {"lam_init": WEIGHTS_OF_LINES | shape}
-        for prefix, make, per_channel in (
-            ("linen.", linen_layer, {"per_channel": FLAG}),
-            ("nnx.", nnx_layer, {"num_channels": CHANNELS}),
-        ):
+        for prefix, make in (("linen.", linen_layer), ("nnx.", nnx_layer)):
             layer = functools.partial(make, getattr(getattr(jaxtv, prefix[:-1]), name))
-            found[prefix + name] = (layer, {}, table | per_channel)
+            found[prefix + name] = (layer, {}, table | {"num_channels": CHANNELS})
             found[prefix + name + " fixed"] = (layer, {"learned": False}, fixed)
     return found
 

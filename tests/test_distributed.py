@@ -21,7 +21,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.Conv(4, (3, 3))(x)
-        x = jaxtv.linen.TV2D(mode="sharp", per_channel=True)(x)
+        x = jaxtv.linen.TV2D(mode="sharp", num_channels=4)(x)
         return nn.Dense(1)(nn.relu(x)).mean((1, 2))
 
 mesh = jax.make_mesh((len(jax.devices()),), ("data",), axis_types=(AxisType.Auto,))

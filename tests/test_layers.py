@@ -29,7 +29,7 @@ def maps(dtype="float32"):
 @each_layer
 def test_the_parameter_tree(layer, prox):
     shared = layer().init(KEY, maps())
-    channels = layer(per_channel=True).init(KEY, maps())
+    channels = layer(num_channels=3).init(KEY, maps())
     fixed = layer(learned=False).init(KEY, maps())
     assert jax.tree.map(jnp.shape, shared) == {"params": {"lam_raw": ()}}
     assert jax.tree.map(jnp.shape, channels) == {"params": {"lam_raw": (3,)}}
@@ -37,11 +37,11 @@ def test_the_parameter_tree(layer, prox):
 
 
 @each_layer
-@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("num_channels", [None, 3])
 @pytest.mark.parametrize("lam_init", [1e-4, 0.3, 5.0, 200.0])
-def test_the_initial_weight_is_lam_init(layer, prox, lam_init, per_channel):
+def test_the_initial_weight_is_lam_init(layer, prox, lam_init, num_channels):
     x = maps()
-    y, params = layer(lam_init=lam_init, per_channel=per_channel).init_with_output(KEY, x)
+    y, params = layer(lam_init=lam_init, num_channels=num_channels).init_with_output(KEY, x)
     # softplus of its inverse, in float32.
     np.testing.assert_allclose(jax.nn.softplus(params["params"]["lam_raw"]), lam_init, rtol=1e-5)
     np.testing.assert_allclose(y, prox(x, jnp.float32(lam_init)), rtol=0, atol=1e-4)
@@ -50,7 +50,7 @@ def test_the_initial_weight_is_lam_init(layer, prox, lam_init, per_channel):
 @each_layer
 def test_the_parameter_sets_the_weight_of_each_channel(layer, prox):
     x, raw = maps(), jnp.array([-3.0, 0.0, 2.0], "float32")
-    y = layer(per_channel=True).apply({"params": {"lam_raw": raw}}, x)
+    y = layer(num_channels=3).apply({"params": {"lam_raw": raw}}, x)
     np.testing.assert_allclose(y, prox(x, jnp.log1p(jnp.exp(raw))), rtol=0, atol=2e-6)
 
 
@@ -125,12 +125,12 @@ class Denoiser(nn.Module):
         return nn.Conv(1, (1, 1))(self.tv(nn.Conv(4, (3, 3))(x)))
 
 
-@pytest.mark.parametrize(("mode", "per_channel"), [("smooth", False), ("sharp", True)])
+@pytest.mark.parametrize(("mode", "num_channels"), [("smooth", None), ("sharp", 4)])
 @pytest.mark.parametrize("layer", [layers.TV1D, layers.TV2D])
-def test_a_network_trains(layer, per_channel, mode):
+def test_a_network_trains(layer, num_channels, mode):
     clean = jnp.array(np.kron(signal("noise", (4, 3, 3)), np.ones((4, 4))), "float32")[..., None]
     noisy = clean + 0.3 * jax.random.normal(KEY, clean.shape, "float32")
-    model = Denoiser(layer(mode=mode, per_channel=per_channel, lam_init=0.1))
+    model = Denoiser(layer(mode=mode, num_channels=num_channels, lam_init=0.1))
     params = model.init(KEY, noisy)
     value_and_grad = jax.jit(
         jax.value_and_grad(lambda p: jnp.mean((model.apply(p, noisy) - clean) ** 2))
@@ -148,13 +148,13 @@ def test_a_network_trains(layer, per_channel, mode):
 @each_layer
 def test_a_layer_can_be_mapped_and_rematerialised(layer, prox):
     x = maps()
-    model = layer(per_channel=True)
+    model = layer(num_channels=3)
     params = model.init(KEY, x)
     np.testing.assert_allclose(
         jax.vmap(model.apply, (None, 0))(params, x), model.apply(params, x), rtol=0, atol=1e-6
     )
     loss = lambda model: jax.grad(lambda p: jnp.sum(model.apply(p, x) ** 2))(params)  # noqa: E731
-    plain, again = loss(model), loss(nn.remat(layer)(per_channel=True))
+    plain, again = loss(model), loss(nn.remat(layer)(num_channels=3))
     np.testing.assert_allclose(again["params"]["lam_raw"], plain["params"]["lam_raw"], rtol=1e-5)
 
 

@@ -27,20 +27,18 @@ def test_options_and_their_defaults(name):
     linen_options = {f.name: f.default for f in fields if f.name not in ("parent", "name")}
     parameters = inspect.signature(getattr(nnx_layers, name).__init__).parameters.values()
     nnx_options = {p.name: p.default for p in parameters if p.name != "self"}
-    # NNX makes parameters before it sees an input: it is told the channels, and gets rngs.
-    assert linen_options.pop("per_channel") is False
-    assert nnx_options.pop("num_channels") is None
+    # nnx.bridge gives rngs to every module.
     assert nnx_options.pop("rngs") is None
     assert nnx_options == linen_options
 
 
 @pytest.mark.parametrize("mode", ["smooth", "sharp"])
-@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("num_channels", [None, 3])
 @each_layer
-def test_values_and_gradients(name, per_channel, mode):
+def test_values_and_gradients(name, num_channels, mode):
     x, options = maps(), {"mode": mode, "lam_init": 0.4}
-    ours = getattr(nnx_layers, name)(num_channels=3 if per_channel else None, **options)
-    theirs = getattr(linen_layers, name)(per_channel=per_channel, **options)
+    ours = getattr(nnx_layers, name)(num_channels=num_channels, **options)
+    theirs = getattr(linen_layers, name)(num_channels=num_channels, **options)
     params = theirs.init(jax.random.key(0), x)
     assert bits(ours(x)) == bits(theirs.apply(params, x))
     got = nnx.grad(lambda layer: jnp.sum(jnp.sin(layer(x))))(ours)

@@ -48,11 +48,11 @@ _LAYER = {
     "mode": "smooth",
     "lam_init": 0.1,
     "learned": True,
+    "num_channels": None,
     "param_dtype": jnp.float32,
     "lam": None,
 }
 _LAYER_2D = _LAYER | {"axes": (0, 1), "num_sweeps": 2}
-_LINEN, _NNX = {"per_channel": False}, {"num_channels": None}
 
 # Each function with right arguments, but for x, which comes first.
 FUNCTIONS = {
@@ -64,10 +64,10 @@ FUNCTIONS = {
     "forward.prox_tv": (jaxtv.forward.prox_tv, _IMAGE),
     "total_variation": (jaxtv.total_variation, {"axes": (1, 2), "lam": 0.5}),
     "lambda_max": (jaxtv.lambda_max, {"axis": 1, "keepdims": False}),
-    "linen.TV1D": (_linen(jaxtv.linen.TV1D), _LAYER | _LINEN | {"axis": 1}),
-    "linen.TV2D": (_linen(jaxtv.linen.TV2D), _LAYER_2D | _LINEN),
-    "nnx.TV1D": (_nnx(jaxtv.nnx.TV1D), _LAYER | _NNX | {"axis": 1}),
-    "nnx.TV2D": (_nnx(jaxtv.nnx.TV2D), _LAYER_2D | _NNX),
+    "linen.TV1D": (_linen(jaxtv.linen.TV1D), _LAYER | {"axis": 1}),
+    "linen.TV2D": (_linen(jaxtv.linen.TV2D), _LAYER_2D),
+    "nnx.TV1D": (_nnx(jaxtv.nnx.TV1D), _LAYER | {"axis": 1}),
+    "nnx.TV2D": (_nnx(jaxtv.nnx.TV2D), _LAYER_2D),
 }
 
 
