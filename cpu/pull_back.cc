@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CPU handlers of the run mean and of the derivative of the TV prox of every line along an axis.
+// CPU handler of the derivative of the TV prox of every line along an axis.
 #include "cpu/lines/long/pull_back.h"
 
 #include <algorithm>
@@ -31,24 +31,6 @@ ffi::Error Run(ffi::ThreadPool pool, const PullBackOperands<T>& p) {
   return ffi::Error::Success();
 }
 
-ffi::Error RunMean(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                   ffi::Result<ffi::AnyBuffer> mean, int64_t axis) try {
-  const auto lines = LinesOfRunMean(y, v, *mean, axis);
-  if (lines.has_error()) return lines.error();
-  return DispatchFloat(y.element_type(), [&](auto zero) {
-    using T = decltype(zero);
-    return Run<T>(pool, {*lines,
-                         {},
-                         static_cast<const T*>(y.untyped_data()),
-                         nullptr,
-                         static_cast<const T*>(v.untyped_data()),
-                         static_cast<T*>(mean->untyped_data()),
-                         nullptr});
-  });
-} catch (const std::exception& e) {
-  return Caught(e);
-}
-
 ffi::Error PullBack(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
                     ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
                     int64_t axis) try {
@@ -65,14 +47,6 @@ ffi::Error PullBack(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v, ff
   return Caught(e);
 }
 
-XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .Ret<ffi::AnyBuffer>()  // mean
-                           .Attr<int64_t>("axis"));
-
 XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
                        ffi::Ffi::Bind()
                            .Ctx<ffi::ThreadPool>()
@@ -85,8 +59,6 @@ XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
 
 }  // namespace
 
-Handlers PullBackHandlers() {
-  return {{"jaxtv_run_mean", kRunMean}, {"jaxtv_pull_back", kPullBack}};
-}
+Handlers PullBackHandlers() { return {{"jaxtv_pull_back", kPullBack}}; }
 
 }  // namespace jaxtv

@@ -16,7 +16,6 @@ NB_MODULE(_cuda, module) {
   using namespace jaxtv::cuda;
   scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
   scratch["jaxtv_prox_tv1d_newton"] = nanobind::make_tuple(kNewtonSampleBytes, 1);
-  scratch["jaxtv_run_mean"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_component_mean"] =
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CUDA handlers of the run mean and of the derivative of the TV prox of every line along an axis:
-// the operands and the attribute of cpu/pull_back.cc, and work space for very long lines as a last
-// result.
+// CUDA handler of the derivative of the TV prox of every line along an axis: the operands and the
+// attribute of cpu/pull_back.cc, and work space for very long lines as a last result.
 #include "cuda/lines/pull_back.h"
 
 #include "cuda/common/call.h"
@@ -15,45 +14,13 @@ namespace {
 using cuda::CallScope;
 using cuda::PullBackOperands;
 
-ffi::Error CheckScratch(const Lines& lines, ffi::AnyBuffer scratch) {
-  return cuda::CheckWorkSpace(scratch, lines.count() * cuda::PullBackScratchBytes(lines.length));
-}
-
-ffi::Error RunMean(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v,
-                   ffi::Result<ffi::AnyBuffer> mean, ffi::Result<ffi::AnyBuffer> scratch,
-                   int64_t axis) try {
-  const auto lines = LinesOfRunMean(y, v, *mean, axis);
-  if (lines.has_error()) return lines.error();
-  if (auto error = CheckScratch(*lines, *scratch); error.failure()) return error;
-  if (y.element_count() == 0) return ffi::Error::Success();
-  CallScope scope;
-  scope.Input(y, "y");
-  scope.Input(v, "v");
-  scope.Output(*mean, "mean");
-  scope.Output(*scratch, "scratch");
-  return DispatchFloat(y.element_type(), [&](auto zero) {
-    using T = decltype(zero);
-    const PullBackOperands<T> operands = {*lines,
-                                          {},
-                                          0,
-                                          static_cast<const T*>(y.untyped_data()),
-                                          nullptr,
-                                          static_cast<const T*>(v.untyped_data()),
-                                          static_cast<T*>(mean->untyped_data()),
-                                          nullptr,
-                                          scratch->untyped_data()};
-    return cuda::ToError(cuda::PullBack(stream, operands));
-  });
-} catch (const std::exception& e) {
-  return Caught(e);
-}
-
 ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
                     ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
                     ffi::Result<ffi::AnyBuffer> scratch, int64_t axis) try {
   const auto layout = LayoutOfPullBack(y, lam, v, *x_bar, *lam_bar, axis);
   if (layout.has_error()) return layout.error();
-  if (auto error = CheckScratch(layout->lines, *scratch); error.failure()) return error;
+  const int64_t bytes = cuda::PullBackScratchBytes(layout->lines.length) * layout->lines.count();
+  if (auto error = cuda::CheckWorkSpace(*scratch, bytes); error.failure()) return error;
   if (layout->lines.count() == 0) return ffi::Error::Success();
   CallScope scope;
   scope.Input(y, "y");
@@ -80,16 +47,6 @@ ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi
 }
 
 // Nothing is allocated and nothing waits, so that XLA may record the launches in a CUDA graph.
-XLA_FFI_DEFINE_HANDLER(kRunMean, RunMean,
-                       ffi::Ffi::Bind()
-                           .Ctx<cuda::Stream>()
-                           .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
-                           .Ret<ffi::AnyBuffer>()  // mean
-                           .Ret<ffi::AnyBuffer>()  // scratch
-                           .Attr<int64_t>("axis"),
-                       {ffi::Traits::kCmdBufferCompatible});
-
 XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
                        ffi::Ffi::Bind()
                            .Ctx<cuda::Stream>()
@@ -104,8 +61,6 @@ XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
 
 }  // namespace
 
-Handlers PullBackHandlers() {
-  return {{"jaxtv_run_mean", kRunMean}, {"jaxtv_pull_back", kPullBack}};
-}
+Handlers PullBackHandlers() { return {{"jaxtv_pull_back", kPullBack}}; }
 
 }  // namespace jaxtv

@@ -16,7 +16,7 @@ using Handlers = std::vector<std::pair<const char*, XLA_FFI_Handler*>>;
 // The TV prox along an axis (core/tv1d.h).
 Handlers Tv1dHandlers();
 
-// The run mean and the derivative of the prox (core/run.h, core/pull_back.h).
+// The derivative of the prox (core/pull_back.h).
 Handlers PullBackHandlers();
 
 // The TV prox by projected Newton steps (core/tv1d_newton.h).

@@ -115,16 +115,6 @@ struct ProxLayout {
   }
 };
 
-// The lines of a run mean, whose operands and result are alike.
-inline ffi::ErrorOr<Lines> LinesOfRunMean(ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer mean,
-                                          int64_t axis) {
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return ffi::Unexpected(error);
-  if (auto error = CheckLike(y, mean, "the result"); error.failure()) {
-    return ffi::Unexpected(error);
-  }
-  return LinesAlong(y.dimensions(), axis);
-}
-
 // The operands of the derivative of a TV prox y along `axis`, pulled back from v.
 inline ffi::ErrorOr<ProxLayout> LayoutOfPullBack(ffi::AnyBuffer y, ffi::AnyBuffer lam,
                                                  ffi::AnyBuffer v, ffi::AnyBuffer x_bar,

@@ -43,9 +43,11 @@ def test_the_prox_handler_refuses(case):
 
 
 @pytest.mark.parametrize("v", [np.ones((2, 5, 4), np.float32), np.ones((2, 5, 3))])
-def test_the_run_mean_handler_refuses(v):
+def test_the_pull_back_handler_refuses(v):
+    lam = np.ones((1, 1, 1), np.float32)
+    like = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (X.shape, (2, 1, 3))]
     with pytest.raises(jax.errors.JaxRuntimeError, match="v of shape"):
-        call("jaxtv_run_mean", X, v)
+        jax.ffi.ffi_call("jaxtv_pull_back", like)(X, v, lam, axis=np.int64(1))
 
 
 @pytest.mark.parametrize("num_sweeps", [0, -1, 2**31, 2**62])

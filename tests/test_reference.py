@@ -41,12 +41,14 @@ def test_prox(kind, lam, dtype):
     np.testing.assert_allclose(y, tv1d.prox(x, w, axis=1), rtol=0, atol=16 * eps * np.abs(x).max())
 
 
+@pytest.mark.parametrize("lam", ["zero", "one", "line", "edge"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_run_mean(axis):
-    y = jnp.asarray(LINES["ties"], "float32")
-    v = jnp.asarray(LINES["noise"], "float32")
-    want = tv1d.run_mean(y, v, axis=axis)
-    np.testing.assert_allclose(plain_tv1d.run_mean(y, v, axis=axis), want, rtol=1e-6, atol=1e-7)
+def test_pull_back(axis, lam):
+    y, v = (jnp.moveaxis(jnp.asarray(LINES[k], "float32"), 1, axis) for k in ("ties", "noise"))
+    w = jnp.moveaxis(jnp.asarray(LAMS[lam], "float32"), 1, axis)
+    got = plain_tv1d.pull_back(y, v, w, axis=axis)
+    for a, b in zip(got, tv1d.pull_back(y, w, v, axis=axis), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

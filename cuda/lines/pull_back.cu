@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One thread for each line, in memory or staged as in tv1d.cu, runs core/run.h and core/pull_back.h
-// unchanged.
+// One thread for each line, in memory or staged as in tv1d.cu, runs core/pull_back.h unchanged.
 #include "core/pull_back.h"
 #include "cuda/common/launch.h"
 #include "cuda/lines/kernel_choice.h"
@@ -15,11 +14,7 @@ __global__ void __launch_bounds__(kLineThreads, kLineBlocks)
     PullBackLines(const __grid_constant__ PullBackOperands<T> p) {
   const int64_t line = int64_t(blockIdx.x) * kLineThreads + threadIdx.x, n = p.lines.length;
   if (line >= p.lines.count()) return;
-  if (p.lam == nullptr) {
-    RunMeanLine(p.Y(line), p.V(line), n, p.XBar(line));
-  } else {
-    PullBackLine(p.Y(line), p.Lam(line), p.V(line), n, p.XBar(line), p.LamBar(line));
-  }
+  PullBackLine(p.Y(line), p.Lam(line), p.V(line), n, p.XBar(line), p.LamBar(line));
 }
 
 // In the tile, the cotangent of each edge takes the place of the sample behind the edge.
@@ -30,7 +25,7 @@ __global__ void __launch_bounds__(kWarp)
   T* const staged_v = staged + per_tile * RowStride(p.lines.length);
   const LineTile tile(p.lines, per_tile);
   const int64_t n = p.lines.length;
-  const bool per_edge = p.lam != nullptr && p.weights.edge_stride != 0;
+  const bool per_edge = p.weights.edge_stride != 0;
   tile.ForEach([&](int64_t at, int slot) {
     staged[slot] = p.y[at];
     staged_v[slot] = p.v[at];
@@ -40,12 +35,8 @@ __global__ void __launch_bounds__(kWarp)
     const int64_t line = tile.first + threadIdx.x;
     const Line<const T> y = tile.Row<const T>(staged), v = tile.Row<const T>(staged_v);
     const Line<T> x_bar = tile.Row(staged_v);
-    if (p.lam == nullptr) {
-      RunMeanLine(y, v, n, x_bar);
-    } else {
-      const Line<T> edges{tile.Row(staged).data + 1, 1};
-      PullBackLine(y, p.Lam(line), v, n, x_bar, per_edge ? edges : p.LamBar(line));
-    }
+    const Line<T> edges{tile.Row(staged).data + 1, 1};
+    PullBackLine(y, p.Lam(line), v, n, x_bar, per_edge ? edges : p.LamBar(line));
   }
   __syncthreads();
   tile.ForEach([&](int64_t at, int slot) { p.x_bar[at] = staged_v[slot]; });

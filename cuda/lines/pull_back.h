@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The run mean and the derivative of the TV prox of every line along an axis, on a CUDA stream: the
-// results of core/run.h and core/pull_back.h to a few units in the last place. All pointers are of
-// device memory; nothing is allocated and nothing waits.
+// The derivative of the TV prox of every line along an axis, on a CUDA stream: the results of
+// core/pull_back.h to a few units in the last place. All pointers are of device memory; nothing is
+// allocated and nothing waits.
 #pragma once
 
 #include "core/line.h"
@@ -9,8 +9,7 @@
 
 namespace jaxtv::cuda {
 
-// The operands of core/pull_back.h. If `lam` is null, x_bar is the run mean and nothing else is
-// computed.
+// The operands of core/pull_back.h.
 template <typename T>
 struct PullBackOperands {
   Lines lines;

@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kChunkThreads, kChunkBlocks)
     GridFillRuns(const __grid_constant__ GridPullBack<T> p) {
   const auto line = p.OwnLine();
   const Total<T> mine = line.FillRuns(p.chunks.Own(), {T(p.Own().runs.incoming), 1});
-  if (!line.SumsWeights()) return;
+  if (line.per_edge) return;
   Total<T> slopes{};
   ExclusiveScan<kChunkThreads, Direction::kForward>(mine, &slopes);
   if (threadIdx.x == 0) p.Own().slopes = slopes;
@@ -105,7 +105,7 @@ Status PullBackByGrid(cudaStream_t stream, const PullBackOperands<T>& operands) 
   launches.Add("GridSumRuns", GridSumRuns<T>, by_chunk, p);
   launches.Add("GridJoinRuns", GridJoinRuns<T>, by_line, p);
   launches.Add("GridFillRuns", GridFillRuns<T>, by_chunk, p);
-  if (operands.lam != nullptr && operands.weights.edge_stride == 0) {
+  if (operands.weights.edge_stride == 0) {
     launches.Add("GridSumSlopes", GridSumSlopes<T>, by_line, p);
   }
   return launches.status();

@@ -91,14 +91,10 @@ __global__ void __launch_bounds__(kWarp)
     const Line<float> x_bar = tile.Out(p.x_bar, v);
     const bool fit = MeanRuns<Layout>(y + first, v + first, SharedMemory::AddressOf(inverses), n);
     const float lam_bar = FillMeans<Layout>(y + first, v + first, n, x_bar);
-    if (p.lam != nullptr) {
-      const Line<const float> lam = p.Lam(line);
-      p.LamBar(line)[0] = lam_bar;
-      if (!fit || lam[0] == 0.0f) {
-        PullBackLine(p.Y(line), lam, p.V(line), n, x_bar, p.LamBar(line));
-      }
-    } else if (!fit) {
-      RunMeanLine(p.Y(line), p.V(line), n, x_bar);
+    const Line<const float> lam = p.Lam(line);
+    p.LamBar(line)[0] = lam_bar;
+    if (!fit || lam[0] == 0.0f) {
+      PullBackLine(p.Y(line), lam, p.V(line), n, x_bar, p.LamBar(line));
     }
   }
   tile.Store(v, p.x_bar);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The run mean and the derivative of the prox by scans over tiles of one sample a thread: sums over
+// The derivative of the prox by scans over tiles of one sample a thread: sums over
 // the runs from right to left, then the means and the differences between them from left to right.
 // A pass takes a stretch of the line: all of it (pull_back_block.cu), or a chunk
 // (pull_back_grid.cu).
@@ -18,23 +18,16 @@ struct PulledLine {
   Line<const T> y, v, lam;
   Line<T> x_bar, lam_bar;
   int64_t n;
-  bool weighted, per_edge;  // whether there is a weight, and one for each edge
+  bool per_edge;  // whether each edge has its own weight
 
   __device__ PulledLine(const PullBackOperands<T>& p, int64_t line)
       : y(p.Y(line)),
         v(p.V(line)),
-        lam{nullptr, 0},
+        lam(p.Lam(line)),
         x_bar(p.XBar(line)),
-        lam_bar{nullptr, 0},
+        lam_bar(p.LamBar(line)),
         n(p.lines.length),
-        weighted(p.lam != nullptr),
-        per_edge(weighted && p.weights.edge_stride != 0) {
-    if (!weighted) return;
-    lam = p.Lam(line);
-    lam_bar = p.LamBar(line);
-  }
-
-  __device__ bool SumsWeights() const { return weighted && !per_edge; }
+        per_edge(p.weights.edge_stride != 0) {}
 
   __device__ bool StartsRun(int64_t k) const {
     return k == 0 || k == n || !(y[k] == y[k - 1]) || (per_edge && lam[k - 1] == T(0));
@@ -58,7 +51,7 @@ struct PulledLine {
   // writes x_bar and the cotangents of the edges before the samples. Returns their sum over the
   // samples of this thread.
   __device__ Total<T> FillRuns(Stretch s, Latest<T> latest) const {
-    const bool untied = SumsWeights() && lam[0] == T(0);
+    const bool untied = !per_edge && lam[0] == T(0);
     Total<T> total{};
     for (int64_t tile = 0; tile < s.Tiles<kThreads>(); ++tile) {
       const int64_t k = s.begin + tile * kThreads + threadIdx.x;

@@ -13,8 +13,8 @@ namespace jaxtv::cuda {
 constexpr int64_t kOnChipLength = 2048;
 
 // For each sample, the prox of long lines needs its level (a double), a byte for the states of the
-// chunks (chunks.h) and its mark (tv1d_divide.h); the run mean and the pull-back need the byte for
-// the chunks alone.
+// chunks (chunks.h) and its mark (tv1d_divide.h); the pull-back needs the byte for the chunks
+// alone.
 constexpr int64_t kChunkSampleBytes = 1;
 constexpr int64_t kProxSampleBytes = sizeof(double) + kChunkSampleBytes + 1;
 

@@ -54,8 +54,9 @@ def newton(
 
 
 def run_mean(y: Array, v: Array, *, axis: int) -> Array:
-    """The mean of `v` over each maximal run of equal `y` along `axis`; self-adjoint in `v`."""
-    return primitive.bind(_run_mean_p, y, v, axis=axis)[0]
+    """The mean of `v` over each maximal run of equal `y` along `axis`; linear in `v`."""
+    weight = jnp.ones((1,) * y.ndim, y.dtype)  # any that ties equal neighbours
+    return pull_back(y, weight, v, axis=axis)[0]
 
 
 def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Array]:
@@ -138,12 +139,6 @@ _newton_p = primitive.make(
     results=lambda x, *_, axis, **__: [x, sharding.reduced(x, (axis,), jnp.int32)],
     full_operands=(0,),
 )
-_run_mean_p = primitive.make(
-    "jaxtv_run_mean",
-    lambda y, v, *, axis: [plain_tv1d.run_mean(y, v, axis=axis)],
-    results=lambda y, *_, axis: [y],
-    full_operands=(0, 1),
-)
 _pull_back_p = primitive.make(
     "jaxtv_pull_back",
     plain_tv1d.pull_back,
@@ -156,7 +151,6 @@ _push_forward_p = primitive.make(
     results=lambda dx, *_, axis: [dx],
     full_operands=(0, 1),
 )
-primitive.self_adjoint(_run_mean_p, operand=1)
 primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (1,))
 primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (0, 2))
 primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))

@@ -63,12 +63,6 @@ def _unit(lines: Array) -> Array:
     return unit.astype(lines.dtype)
 
 
-def run_mean(y: Array, v: Array, *, axis: int) -> Array:
-    """See `jaxtv._operators.tv1d.run_mean`."""
-    lines, values = jnp.moveaxis(y, axis, -1), jnp.moveaxis(v, axis, -1)
-    return jnp.moveaxis(_mean(lines, values, lines[..., 1:] != lines[..., :-1]), -1, axis)
-
-
 def pull_back(y: Array, v: Array, lam: Array, *, axis: int) -> list[Array]:
     """See `jaxtv._operators.tv1d.pull_back`."""
     lines, values, weights = (jnp.moveaxis(a, axis, -1) for a in (y, v, lam))

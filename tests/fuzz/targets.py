@@ -47,8 +47,6 @@ def right_call(rng: np.random.Generator, target: str) -> Call:
     if target == "jaxtv_prox_tv1d_newton":
         call.attributes |= {"max_steps": 10}
         call.results.append((_reduced(shape, [axis]), np.dtype("int32")))
-    if target == "jaxtv_run_mean":
-        call.operands = [x, x]
     if target == "jaxtv_pull_back":
         call.operands = [x, x, lam]
         call.results.append((_with(shape, axis, lam[0][axis]), dtype))
@@ -98,7 +96,6 @@ def _reduced(shape: tuple[int, ...], axes: list[int]) -> tuple[int, ...]:
 NAMES = {
     "jaxtv_prox_tv1d": {"axis": int},
     "jaxtv_prox_tv1d_newton": {"axis": int, "max_steps": int},
-    "jaxtv_run_mean": {"axis": int},
     "jaxtv_pull_back": {"axis": int},
     "jaxtv_prox_tvnd": {"axes": list},
     "jaxtv_prox_tvnd_warm": {"axes": list},
@@ -149,8 +146,6 @@ def _one_per_image(array: Array, x: Array, axes: list[int], dtype: Any) -> bool:
 
 def _lines(call: Call, x: Array, axes: list[int]) -> bool:
     axis = axes[0]
-    if call.target == "jaxtv_run_mean":
-        return call.operands == [x, x] and call.results == [x]
     lam = call.operands[-1]
     if len(call.operands) != (3 if call.target == "jaxtv_pull_back" else 2):
         return False

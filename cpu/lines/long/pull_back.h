@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The run mean and the derivative of the TV prox of long lines, shared by all threads and lanes.
+// The derivative of the TV prox of long lines, shared by all threads and lanes.
 //
 // Each chunk of a line is pulled back as if it were a line. Then, line by line, the runs that cross
 // the borders of chunks are pulled back again, with the slopes at their ends. Chunks, and so
@@ -34,7 +34,7 @@ class ChunkJoiner {
 
   // `sums`: the sum of the slopes within each chunk, for a line with one weight.
   void Join(Line<const T> sums) {
-    if (lam_.data != nullptr && !per_edge_ && lam_[0] == T(0)) {
+    if (!per_edge_ && lam_[0] == T(0)) {
       PullBackLine(y_, lam_, v_, n_, x_bar_, lam_bar_);  // x_bar is not the mean
       return;
     }
@@ -42,7 +42,6 @@ class ChunkJoiner {
     for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
       if (border >= done && Inside(border - 1)) done = JoinRun(border);
     }
-    if (lam_.data == nullptr) return;
     for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
       Add(border - 1, +1);
     }
@@ -62,9 +61,11 @@ class ChunkJoiner {
     while (first > 0 && Inside(first - 1)) --first;
     while (last < n_ - 1 && Inside(last)) ++last;
     const T mean = RunMean(v_, first, last);
-    if (lam_.data != nullptr) AddInner(first - 1, -1), AddInner(last, -1);
+    AddInner(first - 1, -1);
+    AddInner(last, -1);
     for (int64_t k = first; k <= last; ++k) x_bar_[k] = mean;
-    if (lam_.data != nullptr) AddInner(first - 1, +1), AddInner(last, +1);
+    AddInner(first - 1, +1);
+    AddInner(last, +1);
     return last + 1;
   }
 
@@ -94,7 +95,7 @@ template <typename Pool, typename T>
 void PullBackLongLines(Pool& pool, const PullBackOperands<T>& p) {
   const int64_t n = p.lines.length, inner = p.lines.inner, lines = p.lines.count();
   const int64_t whole = n / kPullBackChunk, chunks = (n + kPullBackChunk - 1) / kPullBackChunk;
-  const bool sums = p.lam != nullptr && !p.per_edge();
+  const bool sums = !p.per_edge();
   std::vector<T> part(sums ? size_t(lines * chunks) : 0);
   // Chunks [first, end) of all lines, neighbouring lines side by side.
   const auto take = [&](int64_t first, int64_t end, int64_t length) {
