@@ -207,35 +207,27 @@ ffi::Error ProxTvndWarm(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer t
   return Caught(e);
 }
 
-XLA_FFI_DEFINE_HANDLER(kProxTvnd, ProxTvnd,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Arg<ffi::AnyBuffer>()          // x
-                           .Arg<ffi::AnyBuffer>()          // tol
-                           .Arg<ffi::Buffer<ffi::S32>>()   // max_sweeps
-                           .RemainingArgs()                // lam, one per axis
-                           .Ret<ffi::AnyBuffer>()          // y
-                           .Ret<ffi::AnyBuffer>()          // gap
-                           .Ret<ffi::AnyBuffer>()          // bound
-                           .Ret<ffi::Buffer<ffi::S32>>()   // sweeps
-                           .Ret<ffi::Buffer<ffi::PRED>>()  // converged
-                           .Ret<ffi::Buffer<ffi::PRED>>()  // exact
-                           .Attr<ffi::Span<const int64_t>>("axes"));
+// What both handlers take and give.
+auto ProxBinding() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Arg<ffi::AnyBuffer>()           // x
+      .Arg<ffi::AnyBuffer>()           // tol
+      .Arg<ffi::Buffer<ffi::S32>>()    // max_sweeps
+      .RemainingArgs()                 // lam, one per axis; then duals to start from, if any
+      .Ret<ffi::AnyBuffer>()           // y
+      .Ret<ffi::AnyBuffer>()           // gap
+      .Ret<ffi::AnyBuffer>()           // bound
+      .Ret<ffi::Buffer<ffi::S32>>()    // sweeps
+      .Ret<ffi::Buffer<ffi::PRED>>()   // converged
+      .Ret<ffi::Buffer<ffi::PRED>>();  // exact
+}
+
+XLA_FFI_DEFINE_HANDLER(kProxTvnd, ProxTvnd, ProxBinding().Attr<ffi::Span<const int64_t>>("axes"));
 
 XLA_FFI_DEFINE_HANDLER(kProxTvndWarm, ProxTvndWarm,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Arg<ffi::AnyBuffer>()         // x
-                           .Arg<ffi::AnyBuffer>()         // tol
-                           .Arg<ffi::Buffer<ffi::S32>>()  // max_sweeps
-                           .RemainingArgs()        // lam, one per axis; then duals to start from
-                           .Ret<ffi::AnyBuffer>()  // y
-                           .Ret<ffi::AnyBuffer>()  // gap
-                           .Ret<ffi::AnyBuffer>()  // bound
-                           .Ret<ffi::Buffer<ffi::S32>>()   // sweeps
-                           .Ret<ffi::Buffer<ffi::PRED>>()  // converged
-                           .Ret<ffi::Buffer<ffi::PRED>>()  // exact
-                           .RemainingRets()                // the duals at the end, one per axis
+                       ProxBinding()
+                           .RemainingRets()  // the duals at the end, one per axis
                            .Attr<ffi::Span<const int64_t>>("axes"));
 
 }  // namespace

@@ -110,28 +110,9 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
   return Caught(e);
 }
 
-XLA_FFI_DEFINE_HANDLER(kSweeps, Sweeps,
-                       ffi::Ffi::Bind()
-                           .Ctx<cuda::Stream>()
-                           .Arg<ffi::AnyBuffer>()  // x
-                           .RemainingArgs()        // lam, one per axis
-                           .Ret<ffi::AnyBuffer>()  // y
-                           .RemainingRets()        // the codes, if kept
-                           .Attr<ffi::Span<const int64_t>>("axes")
-                           .Attr<int64_t>("num_sweeps")
-                           .Attr<bool>("keep_bits"),
+XLA_FFI_DEFINE_HANDLER(kSweeps, Sweeps, SweepsBinding<cuda::Stream>(),
                        {ffi::Traits::kCmdBufferCompatible});
-
-XLA_FFI_DEFINE_HANDLER(kReverse, Reverse,
-                       ffi::Ffi::Bind()
-                           .Ctx<cuda::Stream>()
-                           .Arg<ffi::AnyBuffer>()  // y_bar
-                           .Arg<ffi::AnyBuffer>()  // the codes
-                           .Ret<ffi::AnyBuffer>()  // x_bar
-                           .RemainingRets()        // lam_bar, one per axis
-                           .Attr<ffi::Span<const int64_t>>("axes")
-                           .Attr<int64_t>("num_sweeps")
-                           .Attr<ffi::Span<const int64_t>>("edges"),
+XLA_FFI_DEFINE_HANDLER(kReverse, Reverse, ReverseBinding<cuda::Stream>(),
                        {ffi::Traits::kCmdBufferCompatible});
 
 }  // namespace

@@ -27,8 +27,8 @@ struct SweepShape {
                                      int64_t num_sweeps) {
     if (axes.size() < 2) return ffi::Unexpected(RefuseSweeps("sweeps need at least two axes"));
     if (num_sweeps < 1 || num_sweeps > kMostSweeps) {
-      return ffi::Unexpected(RefuseSweeps("num_sweeps must be at least 1 and at most 2^31 - 1, got " +
-                                          std::to_string(num_sweeps)));
+      return ffi::Unexpected(RefuseSweeps(
+          "num_sweeps must be at least 1 and at most 2^31 - 1, got " + std::to_string(num_sweeps)));
     }
     SweepShape shape{axes[0], 1, 1, num_sweeps, {}};
     for (size_t a = 0; a < axes.size(); ++a) {
@@ -120,6 +120,33 @@ inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_
     per_edge.push_back(edges[a] != 0);
   }
   return per_edge;
+}
+
+// The operands, results and attributes of the handlers, after their context.
+template <typename Context>
+auto SweepsBinding() {
+  return ffi::Ffi::Bind()
+      .Ctx<Context>()
+      .template Arg<ffi::AnyBuffer>()  // x
+      .RemainingArgs()                 // lam, one per axis
+      .template Ret<ffi::AnyBuffer>()  // y
+      .RemainingRets()                 // the codes, if kept
+      .template Attr<ffi::Span<const int64_t>>("axes")
+      .template Attr<int64_t>("num_sweeps")
+      .template Attr<bool>("keep_bits");
+}
+
+template <typename Context>
+auto ReverseBinding() {
+  return ffi::Ffi::Bind()
+      .Ctx<Context>()
+      .template Arg<ffi::AnyBuffer>()  // y_bar
+      .template Arg<ffi::AnyBuffer>()  // the codes
+      .template Ret<ffi::AnyBuffer>()  // x_bar
+      .RemainingRets()                 // lam_bar, one per axis
+      .template Attr<ffi::Span<const int64_t>>("axes")
+      .template Attr<int64_t>("num_sweeps")
+      .template Attr<ffi::Span<const int64_t>>("edges");
 }
 
 }  // namespace jaxtv

@@ -24,6 +24,10 @@ class _Options(TypedDict, total=False):
     init: Duals | None
 
 
+class _ImageOptions(_Options, total=False):
+    axes: Sequence[int]
+
+
 @overload
 def prox_tv(
     x: ArrayLike,
@@ -142,20 +146,14 @@ def prox_tv_2d(
     x: ArrayLike,
     lam: Weights,
     *,
-    axes: Sequence[int] = (-2, -1),
     return_info: Literal[False] = False,
-    **options: Unpack[_Options],
+    **options: Unpack[_ImageOptions],
 ) -> Array: ...
 
 
 @overload
 def prox_tv_2d(
-    x: ArrayLike,
-    lam: Weights,
-    *,
-    axes: Sequence[int] = (-2, -1),
-    return_info: Literal[True],
-    **options: Unpack[_Options],
+    x: ArrayLike, lam: Weights, *, return_info: Literal[True], **options: Unpack[_ImageOptions]
 ) -> tuple[Array, ProxInfo]: ...
 
 
