@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     line.x_bar[k] = T(run.sum.Over(run.end - k + 1));
   });
   const Total<T> mine = line.FillRuns(whole, {T(0), 0});
-  if (!line.SumsWeights()) return;
+  if (line.per_edge) return;
   Total<T> slopes{};
   ExclusiveScan<kThreads, Direction::kForward>(mine, &slopes);
   if (threadIdx.x == 0) line.lam_bar[0] = T(slopes.sum.Over(1));
