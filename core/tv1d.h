@@ -177,9 +177,12 @@ JAXTV_HD void SolveInUnit(const LineSummary<T>& summary, Line<const T> x, Line<c
     return;
   }
   using Scaled = ScaledLine<T>;
-  const T range = summary.high * unit - summary.low * unit;
-  solve(Scaled{x, unit}, EdgeWeights<T, Scaled>({lam, unit}, per_edge, n, range));
-  for (int64_t k = 0; k < n; ++k) y[k] *= T(1) / unit;
+  const T low = summary.low * unit, high = summary.high * unit;
+  solve(Scaled{x, unit}, EdgeWeights<T, Scaled>({lam, unit}, per_edge, n, high - low));
+  for (int64_t k = 0; k < n; ++k) {
+    // No prox leaves the range of its samples, but for rounding, which could overflow here.
+    y[k] = (y[k] < low ? low : y[k] > high ? high : y[k]) * (T(1) / unit);
+  }
 }
 
 // Solves samples start..n-1 of a line whose runs before the writer has written.

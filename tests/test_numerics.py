@@ -255,6 +255,15 @@ def test_the_largest_numbers(dtype, solver):
     np.testing.assert_allclose(np.asarray(y) / top, want, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("solver", LINE_SOLVERS)
+def test_rounding_leaves_the_largest_numbers_finite(solver):
+    """Newton's method stops within 1e-12 of the range, with jumps up from the largest number."""
+    top = float(np.finfo(np.float64).max)
+    x = jnp.array([[0.0] + 6 * [top]])
+    lam = jnp.array([[7e295, 3e296, 9e306, 2e296, 1e301, 2e296]])
+    np.testing.assert_allclose(LINE_SOLVERS[solver](x, lam)[0, 1:], top, rtol=1e-11)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_sum_that_overflows_is_not_finite(dtype):
     top = float(jnp.finfo(dtype).max)

@@ -66,6 +66,8 @@ def _solve(x: Array, w: Array, max_steps: int) -> tuple[Array, Array]:
     # At a weight of 0 either sign is right.
     jumps = jnp.where(step.bound, jnp.where(u < 0, -1, 1), 0)
     y = plain_tv1d.run_values(x, w, jumps.astype(x.dtype))
+    # No prox leaves the range of its samples, but for rounding, which could overflow later.
+    y = jnp.clip(y, x.min(-1, keepdims=True), x.max(-1, keepdims=True))
     direct = lax.cond(solved.all(), lambda: y, lambda: plain_tv1d.solve(x, w))
     return jnp.where(solved, y, direct), steps
 
