@@ -2,9 +2,9 @@
 // Codes of two bits for each sample, from which a half sweep can be reversed.
 //
 // A half sweep solves every line along one axis, y = prox(z). Its derivative is the mean over the
-// runs of y, and a weight's is read off at the jumps between runs (core/run.h, jaxtv/_sweeps.py).
-// So a code tells for each sample how y goes on to the next one. The last sample of a line has no
-// next one; there the code tells what holds for the whole line.
+// runs of y, and a weight's is read off at the jumps between runs (core/run.h,
+// jaxtv/_operators/sweeps.py). So a code tells for each sample how y goes on to the next one. The
+// last sample of a line has no next one; there the code tells what holds for the whole line.
 #pragma once
 
 #include <cstdint>

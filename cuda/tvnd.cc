@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CUDA handler of the certificate, the part of the solver of images (jaxtv/_alternating.py) that
+// CUDA handler of the certificate, the part of the solver of images (jaxtv/_plain/tvnd.py) that
 // has kernels here beside its line solves. Its last result is work space.
 #include "cuda/common/call.h"
 #include "cuda/images/certificate.h"

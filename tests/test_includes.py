@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Does each folder of the C++ code include only folders below it, and is every header used?"""
+"""Does C++ code include only folders below its own, and do files that comments name exist?"""
 
 import pathlib
 import re
@@ -62,3 +62,18 @@ def test_folders_and_files_have_an_order():
 def test_only_headers_are_included_and_each_of_them():
     included = set().union(*INCLUDES.values())
     assert included == {name for name in FILES if name.endswith(".h")}
+
+
+@pytest.mark.parametrize("folder", ["core", "ffi", "cpu", "cuda", "jaxtv", "docs"])
+def test_files_that_comments_name_exist(folder):
+    named = re.compile(
+        r"(?<![\w/.])(?:core|ffi|cpu|cuda|jaxtv|docs|tests)/[\w/]+\.(?:h|cc|cu|py|md)\b"
+    )
+    missing = [
+        (path.name, other)
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".h", ".cc", ".cu", ".py", ".md")
+        for other in named.findall(path.read_text())
+        if not (ROOT / other).exists()
+    ]
+    assert missing == []

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A fixed number of sweeps over an array: the formulas of jaxtv/_sweeps.py.
+// A fixed number of sweeps over an array: the formulas of jaxtv/_operators/sweeps.py.
 //
 // Groups of samples (group.h) are solved independently. Within a group each half sweep goes over
 // blocks of lines; a line belongs to one block, so no result depends on how work is shared.

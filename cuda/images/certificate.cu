@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The steps of cpu/certificate.h, axis by axis: duals and residual, vote, means over components,
-// gap. All sums are in double and in an order that depends on the shape of an image alone.
+// The steps of cpu/images/certificate.h, axis by axis: duals and residual, vote, means over
+// components, gap. All sums are in double and in an order that depends on the shape of an image
+// alone.
 #include "cuda/common/launch.h"
 #include "cuda/images/certificate.h"
 #include "cuda/images/components.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The certificate of cpu/certificate.h, on a CUDA stream: for each image of an array a point, the
-// duality gap at it and a bound of its distance to the prox. All pointers are of device memory;
-// nothing is allocated and nothing waits. The results have the same bits in every run.
+// The certificate of cpu/images/certificate.h, on a CUDA stream: for each image of an array a
+// point, the duality gap at it and a bound of its distance to the prox. All pointers are of device
+// memory; nothing is allocated and nothing waits. The results have the same bits in every run.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The duality gap at a point of each image, and the bound of its distance to the prox: the sums
-// that the header comment of cpu/certificate.h derives.
+// that the header comment of cpu/images/certificate.h derives.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The vote of cpu/vote.h on which edges of unconverged images to take for fused.
+// The vote of cpu/images/majority_vote.h on which edges of unconverged images to take for fused.
 #pragma once
 
 #include "core/line.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A fixed number of sweeps over two axes of images, and their reverse (jaxtv/_sweeps.py), each in
-// one launch: a block keeps its images in shared memory from the first half sweep to the last.
-// `T` is float or double. All pointers are of device memory; nothing is allocated, nothing waits.
+// A fixed number of sweeps over two axes of images, and their reverse (jaxtv/_operators/sweeps.py),
+// each in one launch: a block keeps its images in shared memory from the first half sweep to the
+// last. `T` is float or double. All pointers are of device memory; nothing is allocated, nothing
+// waits.
 #pragma once
 
 #include <cstddef>

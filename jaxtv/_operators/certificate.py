@@ -27,10 +27,10 @@ def certify(
       x: float32 or float64, any shape.
       results: of the line solves along each of `axes`, of the shape of x.
       duals: v_a of each of `axes`, of the shape of x.
-      lams: weights, one for each of `axes`, as for `_lines.prox`.
+      lams: weights, one for each of `axes`, as for `tv1d.prox`.
       axes: ascending, not negative.
       vote: bool, of the rank of x and of size 1 along `axes`, else that of x or 1: for which images
-        to fuse the equalities that win a vote, not all.
+        to fuse only the equal edges that pass the majority vote.
     """
     z, gap, bound = primitive.bind(_certify_p, x, vote, *results, *duals, *lams, axes=axes)
     return z, gap, bound

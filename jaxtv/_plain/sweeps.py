@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sweeps of `_sweeps.py` in plain JAX, their reverse and their tangent: the specification.
+"""The sweeps, their reverse and their tangent in plain JAX: the specification.
 
 `core/sweeps.h` says what the codes mean.
 """
