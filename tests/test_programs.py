@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What is in a compiled program, and what do a new weight, JAX's settings and threads change?"""
 
+import collections
 import concurrent.futures
 import contextlib
-import math
 import os
 import re
 import subprocess
@@ -81,10 +81,9 @@ def test_no_copy_and_no_transpose(layout):
 
     for program, args in ((f, (x, 0.5)), (pull_back, (x, 0.5, x))):
         text = jax.jit(program).lower(*args).compile().as_text()
+        ops = collections.Counter(re.findall(r" = \S+ ([a-z-]+)\(", text))
         assert "jaxtv_" in text  # the compiled kernel, or there is nothing to see here
-        moves = re.findall(r" = \w+\[([\d,]*)\]\S* (?:copy|transpose|reshape)\(", text)
-        # Numbers of which there is one for each line or image may be moved.
-        assert all(math.prod(map(int, filter(None, m.split(",")))) < x.size / 4 for m in moves)
+        assert ops["copy"] == ops["transpose"] == ops["reshape"] == 0, ops
 
 
 @contextlib.contextmanager

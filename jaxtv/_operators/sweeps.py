@@ -96,8 +96,8 @@ def _forward_results(
     cuts = x.sharding.spec
     spec = jax.sharding.PartitionSpec(*cuts[:first], None, *cuts[first:])
     shape = (*x.shape[:first], planes, *x.shape[first:])
-    sharding = x.sharding.update(spec=spec)
-    return [x, x.update(shape=shape, dtype=jnp.dtype("uint8"), sharding=sharding)]
+    placed = x.sharding.update(spec=spec)
+    return [x, x.update(shape=shape, dtype=jnp.dtype("uint8"), sharding=placed)]
 
 
 def _reverse_results(

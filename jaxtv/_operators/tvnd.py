@@ -113,7 +113,7 @@ def push_forward(
 # A point within tol of the solution need not have its components, and the derivative depends on
 # nothing else. So a call that is differentiated is solved to `deriv_tol`, value and derivative.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(6,))
-def _solve(
+def solve(
     x: Array,
     lams: tuple[Array, ...],
     init: tuple[Array, ...],
@@ -122,16 +122,17 @@ def _solve(
     max_sweeps: Array,
     axes: tuple[int, ...],
 ) -> tuple[Array, ProxInfo]:
+    """`prox` with the derivatives of the solution, as solved to the relative error `deriv_tol`."""
     del deriv_tol  # for the derivative
     return prox(x, lams, init, tol, max_sweeps, axes=axes)
 
 
-@_solve.defjvp
+@solve.defjvp
 def _solve_jvp(axes, primals, tangents):
     x, lams, init, tol, deriv_tol, max_sweeps = primals
     deviation = measures.deviation(lax.stop_gradient(x), axes)
     closer = jnp.minimum(tol, jnp.maximum(deriv_tol, _closest_tol(x, deviation, axes)))
-    y, info = _solve(x, lams, init, closer, deriv_tol, max_sweeps, axes)
+    y, info = solve(x, lams, init, closer, deriv_tol, max_sweeps, axes)
     info = info._replace(converged=info.converged | (info.error_bound <= tol * deviation))
     dx, dlams, *_ = tangents
     dy = push_forward(*lax.stop_gradient((y, lams)), dx, dlams, axes=axes)
@@ -147,26 +148,16 @@ def _closest_tol(x: Array, deviation: Array, axes: tuple[int, ...]) -> Array:
     return 4 * rounding / jnp.where(deviation > 0, deviation, 1)
 
 
-def solve(
-    x: Array,
-    lams: tuple[Array, ...],
-    init: tuple[Array, ...],
-    tol: Array,
-    deriv_tol: Array,
-    max_sweeps: Array,
-    *,
-    axes: tuple[int, ...],
-) -> tuple[Array, ProxInfo]:
-    """`prox` with the derivatives of the solution, as solved to the relative error `deriv_tol`."""
-    return _solve(x, lams, init, tol, deriv_tol, max_sweeps, axes)
-
-
 solve_reverse_only = primitive.reverse_only(solve)
 
 
 def _no_tangent(value: Array) -> Array:
     """The tangent or cotangent 0 of a value that has no derivative."""
     return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
+
+
+def _component_mean_transpose(cotangents, y: Array, *lams: Array, axes: tuple[int, ...]):
+    return [component_mean(y, lams, *cotangents, axes=axes)]
 
 
 def _push_forward(dx: Array, y: Array, *operands: Array, axes: tuple[int, ...]) -> list[Array]:
@@ -207,7 +198,7 @@ _push_forward_p = primitive.make(
     results=lambda dx, *_, axes: [dx],
     full_operands=(0, 1),
 )
-primitive.self_adjoint(_component_mean_p, operand=1)
+primitive.linear(_component_mean_p, _component_mean_transpose, operands=lambda **_: (1,))
 primitive.linear(
     _push_forward_p,
     _push_forward_transpose,

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv._plain import rounded, scan
+from jaxtv._plain import measures, rounded, scan
 
 
 def equal_edges(y: Array, lam: Array, axis: int) -> Array:
@@ -66,7 +66,7 @@ def bound_at(
     The other arguments are as for `certify`.
     """
     edges = [edge_duals(*of_axis) for of_axis in zip(results, duals, lams, axes, strict=True)]
-    return _gap(y, edges, _residual(x, edges, axes), lams, scale(x, axes), axes)
+    return _gap(y, edges, _residual(x, edges, axes), lams, measures.unit_of(x, axes), axes)
 
 
 def certify(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
@@ -78,7 +78,7 @@ def certify(x: Array, vote: Array, *operands: Array, axes: tuple[int, ...]) -> t
     if count > 1:
         joined = [j & (_wins(joined, axes, a) | ~vote) for a, j in enumerate(joined)]
     z = component_mean(residual[0], joined, axes)
-    return z, *_gap(z, edges, residual, lams, scale(x, axes), axes)
+    return z, *_gap(z, edges, residual, lams, measures.unit_of(x, axes), axes)
 
 
 def _residual(x: Array, edges: Sequence[Array], axes: tuple[int, ...]) -> tuple[Array, ...]:
@@ -115,17 +115,6 @@ def _gap(
     gap = rounded.product(rounded.product(square / 2 + jumps, unit), unit)
     bound = (jnp.sqrt(square) + jnp.sqrt(square + 4 * jumps)) / 2 * unit
     return rounded.up(gap), rounded.up(bound)
-
-
-def scale(x: Array, axes: tuple[int, ...]) -> Array:
-    """About the largest size of a pixel of each image, 1 if that is 0; TV axes of size 1.
-
-    Its inverse is a normal number too: XLA may multiply by that.
-    """
-    largest = jnp.abs(x).max(axes, keepdims=True, initial=0)
-    finfo = jnp.finfo(x.dtype)
-    normal = jnp.clip(largest, finfo.tiny, 2.0 ** (finfo.maxexp - 2))
-    return jnp.where(largest > 0, normal, 1)
 
 
 def edge_duals(result: Array, dual: Array, lam: Array, axis: int) -> Array:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from jaxtv._plain import certificate, rounded
+from jaxtv._plain import rounded
 
 
 def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> Array:
@@ -27,7 +27,7 @@ def total_variation(x: Array, lams: Sequence[Array], axes: tuple[int, ...]) -> A
 
 def norm(x: Array, axes: tuple[int, ...]) -> Array:
     """||x|| of each image, TV axes of size 1. No square over- or underflows."""
-    unit = certificate.scale(x, axes)
+    unit = unit_of(x, axes)
     return unit * jnp.sqrt(rounded.total((x / unit) ** 2, axes))
 
 
@@ -71,7 +71,7 @@ def unit_of(x: Array, axes: tuple[int, ...]) -> Array:
 
     Its inverse is a normal number too: XLA may multiply by that.
     """
-    largest = jnp.abs(x).max(axes, keepdims=True)
+    largest = jnp.abs(x).max(axes, keepdims=True, initial=0)
     _, exponent = jnp.frexp(jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1))
     finfo = jnp.finfo(x.dtype)
     return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, finfo.minexp, finfo.maxexp - 2))

@@ -161,15 +161,6 @@ def linear(primitive: Primitive, transpose: Callable, *, operands: Callable) -> 
     ad.primitive_transposes[primitive] = transpose_rule
 
 
-def self_adjoint(primitive: Primitive, operand: int) -> None:
-    """Defines the derivatives of an operator that is its own transpose in one operand."""
-
-    def transpose(cotangents, *others, **params):
-        return bind(primitive, *others[:operand], *cotangents, *others[operand:], **params)
-
-    linear(primitive, transpose, operands=lambda **_: (operand,))
-
-
 def reverse_only(function: Callable) -> Callable:
     """`function` as a `jax.custom_vjp`: its backward is the transpose of its tangent map.
 
