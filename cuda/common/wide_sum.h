@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sums in double for scans, in any order. Doubles have no wider type: their sums keep the rounding
-// error of each addition, as in core/run.h, so that digits are lost on lines of no length.
+// error of each addition, as in core/run.h, so that no digit is lost on a line of any length.
 #pragma once
 
 #include <cuda_runtime.h>
