@@ -31,6 +31,9 @@ Handlers SweepsHandlers();
 // The mean over connected components of equal pixels of images.
 Handlers ComponentMeanHandlers();
 
+// The TV prox that couples differences (jaxtv/_plain/isotropic.py).
+Handlers IsotropicHandlers();
+
 // The error that a handler returns for an exception, since none may cross the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {
   return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());

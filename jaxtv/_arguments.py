@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 _FLOATS = frozenset(map(jnp.dtype, FLOATS))  # to look up faster than the name of a dtype is made
+_COMPLEX = frozenset({jnp.dtype(jnp.complex64), jnp.dtype(jnp.complex128)})
 MOST_SWEEPS = 10_000
 """The largest `num_sweeps`."""
 
@@ -40,7 +41,7 @@ def shown(value: Any) -> str:
     return text if isinstance(value, int | float | complex) else f"{type(value).__name__} {text}"
 
 
-def signal(x: Any) -> Array | np.ndarray:
+def signal(x: Any, or_complex: bool = False) -> Array | np.ndarray:
     """`x`, if it is an array of a floating type with at least one axis."""
     array = _unwrapped(x)
     if not _is_array(array):
@@ -48,7 +49,7 @@ def signal(x: Any) -> Array | np.ndarray:
             f"x must be a floating array ({', '.join(FLOATS)}), got {shown(array)}: "
             "pass a JAX or NumPy array, as jnp.asarray(x) makes of lists."
         )
-    if array.dtype not in _FLOATS:
+    if array.dtype not in _FLOATS and not (or_complex and array.dtype in _COMPLEX):
         raise TypeError(
             f"x must be a floating array ({', '.join(FLOATS)}), got {shown(array)}: "
             + (
@@ -224,6 +225,25 @@ def weights_per_axis(
     return tuple(weights(w, x, axis) for w, axis in zip(lams, axes, strict=True))
 
 
+def pixel_weights(value: ArrayLike, x: Array, name: str, open_end: int | None = None) -> Array:
+    """Weights with the rank of `x` and its compute type, of size 1 or full along each axis.
+
+    Along `open_end` the last one may be left out.
+    """
+    given = jnp.shape(value)
+    shape = (1,) * (x.ndim - len(given)) + given
+    fits = len(given) <= x.ndim and all(
+        size in (1, full) or (d == open_end and size == full - 1)
+        for d, (size, full) in enumerate(zip(shape, x.shape, strict=True))
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} must broadcast against x of shape {x.shape}, with size 1 or one element for "
+            f"each pixel, got shape {given}: insert axes of size 1 with jnp.expand_dims."
+        )
+    return jnp.asarray(value).reshape(shape).astype(compute_type(x))
+
+
 def check_shapes(
     lam: ArrayLike | tuple[ArrayLike, ...], x: Array, axes: tuple[int, ...], name: str = "lam"
 ) -> None:
@@ -271,7 +291,7 @@ def weights(lam: ArrayLike, x: Array, axis: int, name: str = "lam") -> Array:
 
 def compute_type(x: Array) -> jnp.dtype:
     """The type that the kernels compute in: float64 for float64, else float32."""
-    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
+    return jnp.dtype(jnp.float64 if x.dtype in (jnp.float64, jnp.complex128) else jnp.float32)
 
 
 def _integer(

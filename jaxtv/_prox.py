@@ -7,19 +7,22 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv import _arguments, _tv1d
+from jaxtv import _arguments, _isotropic, _tv1d
 from jaxtv._operators import sweeps, tvnd
 from jaxtv._operators.tvnd import ProxInfo
-from jaxtv._plain import certificate, measures, rounded
+from jaxtv._plain import certificate, measures
 from jaxtv._plain import sweeps as plain_sweeps
 from jaxtv._plumbing import sharding
 
 DERIV_TOL = 1e-6
 TOL = 1e-3
 MAX_SWEEPS = 1000
+KINDS = ("anisotropic", "isotropic")
+_DEFAULTS = {"tol": TOL}
 Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
 
@@ -28,10 +31,14 @@ class Options(NamedTuple):
     """The keyword arguments of `prox_tv`."""
 
     axes: Sequence[int]
+    kind: str
+    channel_axis: int | None
+    data_weight: ArrayLike | None
+    periodic: bool
     num_sweeps: int | None
     tol: ArrayLike
-    deriv_tol: ArrayLike
-    max_sweeps: int | Array
+    deriv_tol: ArrayLike | None
+    max_sweeps: int | Array | None
     init: Duals | None
     return_info: bool
 
@@ -40,7 +47,7 @@ def checked(
     x: ArrayLike, lam: Weights, options: Options, both_modes: bool = False
 ) -> Array | tuple[Array, ProxInfo]:
     """The result of `prox_tv`, with derivatives in reverse mode or in both modes."""
-    x = _arguments.signal(x)
+    x = _arguments.signal(x, or_complex=True)
     axes = _arguments.tv_axes(options.axes, x.ndim)
     lam = _arguments.real_per_axis(lam, "lam", axes)
     num_sweeps, init = _arguments.sweeps(options.num_sweeps), options.init
@@ -51,22 +58,53 @@ def checked(
                 f"init is for num_sweeps=None, got num_sweeps={num_sweeps}: sweeps of a fixed "
                 "number start from x; leave out one of the two."
             )
-    limits = {
-        "tol": (_arguments.tolerance(options.tol, "tol"), TOL),
-        "deriv_tol": (_arguments.tolerance(options.deriv_tol, "deriv_tol"), DERIV_TOL),
-        "max_sweeps": (_arguments.limit(options.max_sweeps, "max_sweeps"), MAX_SWEEPS),
+    limits = {"tol": _arguments.tolerance(options.tol, "tol")}
+    if options.deriv_tol is not None:
+        limits["deriv_tol"] = _arguments.tolerance(options.deriv_tol, "deriv_tol")
+    if options.max_sweeps is not None:
+        limits["max_sweeps"] = _arguments.limit(options.max_sweeps, "max_sweeps")
+    # Without the defaults, which are constants of the program: no transfer.
+    limits = {k: v for k, v in limits.items() if isinstance(v, Array) or v != _DEFAULTS.get(k)}
+    how = {
+        "axes": axes,
+        "return_info": _arguments.flag(options.return_info, "return_info"),
+        "both_modes": both_modes,
     }
-    return _prox_tv(
-        x,
-        lam,
-        init,
-        # Without the defaults, which are constants of the program: no transfer.
-        **{k: v for k, (v, default) in limits.items() if isinstance(v, Array) or v != default},
-        axes=axes,
-        num_sweeps=num_sweeps,
-        return_info=_arguments.flag(options.return_info, "return_info"),
-        both_modes=both_modes,
-    )
+    model = _model(x, axes, options)
+    if model is None:
+        return _prox_tv(x, lam, init, **limits, **how, num_sweeps=num_sweeps)
+    if num_sweeps is not None:
+        raise ValueError(
+            f"num_sweeps is for anisotropic total variation with open ends, got {num_sweeps}: "
+            "leave it out; tol and max_sweeps say when an image is done."
+        )
+    if init is not None and jnp.iscomplexobj(x):
+        raise ValueError("init is for real x, got complex x: leave it out.")
+    m = 1.0 if options.data_weight is None else _data_weight(options.data_weight)
+    return _isotropic.prox(x, lam, init, m, **limits, **how, model=model)
+
+
+def _model(
+    x: Array | np.ndarray, axes: tuple[int, ...], options: Options
+) -> _isotropic.Model | None:
+    """The energy, if it is not a sum over lines."""
+    kind = _arguments.choice(options.kind, "kind", KINDS)
+    channel, periodic = options.channel_axis, _arguments.flag(options.periodic, "periodic")
+    if channel is not None:
+        channel = _arguments.tv_axis(channel, x.ndim, "channel_axis")
+        if channel in axes:
+            raise ValueError(
+                f"channel_axis must not be one of axes {axes}, got {options.channel_axis}."
+            )
+    if kind == "anisotropic" and channel is None and options.data_weight is None and not periodic:
+        return _isotropic.Model(False, None, False) if jnp.iscomplexobj(x) else None
+    return _isotropic.Model(kind == "isotropic", channel, periodic)
+
+
+def _data_weight(value: ArrayLike) -> ArrayLike:
+    value = _arguments.real(value, "data_weight")
+    _arguments.not_negative(value, "data_weight")
+    return value
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "both_modes"))
@@ -104,7 +142,9 @@ def _prox_tv(
         return result
     info = info._replace(dual=None)
     if x.dtype != wide.dtype:
-        info = _info_of_rounded(*lax.stop_gradient((wide, y)), info, axes, tol, x.dtype)
+        still, now = lax.stop_gradient((wide, y))
+        moved = measures.norm(now - now.astype(x.dtype).astype(now.dtype), axes)
+        info = tvnd.info_of_rounded(info, still, moved, axes, tol, x.dtype)
     info = jax.tree.map(lambda field: field.squeeze(axes), info)
     return result, lax.stop_gradient(info._replace(dual=duals or None))
 
@@ -183,14 +223,3 @@ def _info_of_sweeps(
     converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
     sweeps = jnp.full_like(gap, num_sweeps, jnp.int32)
     return ProxInfo(gap, bound, sweeps, converged, measures.is_exact(x, bound, axes))
-
-
-def _info_of_rounded(
-    x: Array, y: Array, info: ProxInfo, axes: tuple[int, ...], tol: ArrayLike, dtype: jnp.dtype
-) -> ProxInfo:
-    """`info` of `y`, for `y` rounded to a half type: its error grows by what that moves it."""
-    moved = rounded.up(measures.norm(y - y.astype(dtype).astype(y.dtype), axes))
-    bound = rounded.up(info.error_bound + moved)
-    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
-    exact = bound <= float(jnp.finfo(dtype).eps) * measures.norm(x, axes)
-    return info._replace(error_bound=bound, converged=converged, exact=exact)

@@ -232,9 +232,11 @@ CHANNELS = {
 
 LINES = {"x": SIGNALS, "lam": WEIGHTS_OF_LINES, "axis": AXIS, "method": CHOICE, "return_info": FLAG}
 IMAGES = {
-    "x": SIGNALS,
+    "x": {what: case for what, case in SIGNALS.items() if "complex" not in what},
     "lam": WEIGHTS_OF_IMAGES,
     "axes": AXES,
+    "kind": CHOICE,
+    "periodic": FLAG,
     "num_sweeps": SWEEPS,
     "tol": TOLERANCE,
     "deriv_tol": TOLERANCE,

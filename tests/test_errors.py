@@ -32,6 +32,8 @@ def assert_says(error, *fragments):
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "complex64", "complex128"])
 @each_function
 def test_a_signal_that_is_not_floating(name, dtype):
+    if "complex" in dtype and name in ("prox_tv", "prox_tv_2d"):
+        pytest.skip("complex images are pairs of channels")
     with pytest.raises(TypeError) as error:
         PROXES[name](X.astype(dtype))
     assert_says(error, "x", dtype, "float32")

@@ -9,7 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fuzz import build
 
-SOURCES = ("cpu/lockstep/kernels.cc", "cpu/images/pixel_kernels.cc")
+SOURCES = (
+    "cpu/lockstep/kernels.cc",
+    "cpu/images/pixel_kernels.cc",
+    "cpu/isotropic/row_kernels.cc",
+)
 COMPILER = build.COMPILER or "g++"
 
 

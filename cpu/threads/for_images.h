@@ -17,6 +17,8 @@ class SharedLoop {
  public:
   SharedLoop(xla::ffi::ThreadPool& pool, bool shared) : pool_(shared ? &pool : nullptr) {}
 
+  bool shared() const { return pool_ != nullptr; }
+
   template <typename Body>
   void operator()(int64_t items, const Body& body) const {
     if (pool_ == nullptr) {

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
+from jax.typing import ArrayLike
 
 from jaxtv._operators import tv1d
-from jaxtv._plain import measures
+from jaxtv._plain import measures, rounded
 from jaxtv._plain import tvnd as plain_tvnd
 from jaxtv._plumbing import primitive, sharding
 
@@ -49,6 +50,16 @@ class ProxInfo(NamedTuple):
     converged: Array
     exact: Array
     dual: tuple[Array, ...] | None = None
+
+
+def info_of_rounded(
+    info: ProxInfo, x: Array, moved: Array, axes: tuple[int, ...], tol: ArrayLike, dtype: jnp.dtype
+) -> ProxInfo:
+    """`info` of a result rounded to a half type, which moved it: its error grows by that."""
+    bound = rounded.up(info.error_bound + rounded.up(moved))
+    converged = bound <= jnp.asarray(tol, x.dtype) * measures.deviation(x, axes)
+    exact = bound <= float(jnp.finfo(dtype).eps) * measures.norm(x, axes)
+    return info._replace(error_bound=bound, converged=converged, exact=exact)
 
 
 def prox(

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Loops over the pixels of a row of an image whose differences are coupled. They are compiled from
+// row_kernels.cc for each instruction set, and all give the same bits.
+//
+// An image is `channels` planes of `rows` rows; the last axis runs along a row. Rows lie in planes
+// with one more element on either side, so that a neighbour is always there to read: beyond an open
+// end it is equal (images) or 0 (duals), beyond a periodic one it is that of the other end.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/simd/isa.h"
+
+namespace jaxtv {
+
+constexpr int kRowLanes = 16;
+
+// Sums in double, in an order that does not depend on how wide vectors are: term i of a row goes to
+// partial sum i % kRowLanes.
+struct LaneSum {
+  double lane[kRowLanes] = {};
+
+  double Total() const {
+    double total = 0;
+    for (const double s : lane) total += s;
+    return total;
+  }
+};
+
+// A number for each pixel of a row, or one for all.
+template <typename T>
+struct RowOf {
+  const T* each;  // or null:
+  T all;
+};
+
+// Rows of one channel along all axes: the values there, and those one step before or after.
+template <typename T>
+struct AxisRow {
+  const T* here;
+  const T* other;
+};
+
+// A step of the image, one channel of a row.
+template <typename T>
+struct PrimalRow {
+  int64_t n;
+  int axes;
+  const AxisRow<T>* duals;   // of each axis, with those before
+  const AxisRow<T>* slopes;  // the same of what they are multiplied by, or null for 1
+  const T* source;
+  RowOf<T> data_weight;
+  T step, relaxation;
+  T* y;
+  T* ahead;  // 2 y' - y
+  T* work;   // n elements
+};
+
+// A step of the duals, all channels of a row. Arrays of pointers have the axis first.
+template <typename T>
+struct DualRow {
+  int64_t n;
+  int axes, channels;
+  bool isotropic;
+  const AxisRow<T>* ahead;     // of each axis and channel, with the pixel after
+  const T* const* slopes;      // of each axis, or null for 1
+  const T* const* radii;       // of each axis
+  const T* const* lengths;     // of each axis, for the linear problem, else null
+  const T* const* directions;  // of each axis and channel, for the linear problem
+  T step, relaxation;
+  T* const* duals;  // of each axis and channel
+  T* work;          // n elements for each axis and channel, and 2 n more for each axis
+};
+
+// The terms of the certificate, or of the residual of the linear problem, of all channels of a row.
+template <typename T>
+struct TestRow {
+  int64_t n;
+  int axes, channels;
+  bool isotropic;
+  const AxisRow<T>* duals;       // of each axis and channel, with those before
+  const AxisRow<T>* slopes;      // of each axis, with those before, or null for 1
+  const AxisRow<T>* y;           // of each axis and channel, with the pixel after
+  const T* const* radii;         // of each axis
+  const T* const* x;             // of each channel: the data, or the right side
+  const T* const* data_weights;  // of each channel
+  const T* low;                  // of each channel
+  const T* high;
+  const T* const* lengths;
+  const T* const* directions;
+  double* work;  // n elements for each axis and channel, 2 n more for each axis, and 3 n
+};
+
+struct TestSums {
+  LaneSum square, rest;
+};
+
+template <typename T>
+struct RowKernels {
+  void (*primal)(const PrimalRow<T>& row);
+  void (*dual)(const DualRow<T>& row);
+  void (*gap)(const TestRow<T>& row, TestSums* sums);
+  void (*residual)(const TestRow<T>& row, TestSums* sums);
+};
+
+struct RowSet {
+  RowKernels<float> f32;
+  RowKernels<double> f64;
+};
+
+namespace portable {
+const RowSet& Rows();
+}
+namespace avx2 {
+const RowSet& Rows();
+}
+namespace avx512 {
+const RowSet& Rows();
+}
+
+inline const RowSet& RowsOfThisProcessor() {
+#if defined(JAXTV_LANES) && defined(__x86_64__)
+  switch (FindIsa()) {
+    case Isa::kAvx512:
+      return avx512::Rows();
+    case Isa::kAvx2:
+      return avx2::Rows();
+    default:
+      break;
+  }
+#endif
+  return portable::Rows();
+}
+
+template <typename T>
+const RowKernels<T>& Rows() {
+  static const RowSet& set = RowsOfThisProcessor();
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return set.f32;
+  } else {
+    return set.f64;
+  }
+}
+
+}  // namespace jaxtv

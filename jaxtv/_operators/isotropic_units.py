@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""The operators of `isotropic.py` on images in any units and layout, with what is known of them."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxtv._operators import isotropic
+from jaxtv._operators.tvnd import ProxInfo
+from jaxtv._plain import isotropic_start, measures, rounded
+from jaxtv._plain.isotropic import Stencil
+
+
+class Layout(NamedTuple):
+    """Where an array has its channels and the axes of its images, ascending."""
+
+    axes: tuple[int, ...]
+    channel: int | None
+
+    def images(self, a: Array) -> Array:
+        """Batch axes, then the channel axis, then those of the image."""
+        if self.channel is None:
+            a = a[..., None]
+        channel = a.ndim - 1 if self.channel is None else self.channel
+        return jnp.moveaxis(a, (channel, *self.axes), range(-len(self.axes) - 1, 0))
+
+    def restored(self, images: Array) -> Array:
+        """The inverse of `images`."""
+        channel = images.ndim - 1 if self.channel is None else self.channel
+        a = jnp.moveaxis(images, range(-len(self.axes) - 1, 0), (channel, *self.axes))
+        return a[..., 0] if self.channel is None else a
+
+
+class Limits(NamedTuple):
+    """When an image is done: one number each for all images."""
+
+    tol: ArrayLike
+    deriv_tol: ArrayLike
+    max_sweeps: Array
+
+
+class _Scale(NamedTuple):
+    """What an image is measured in; arrays of size 1 along its axes, `mean` not over channels."""
+
+    mean: Array
+    unit: Array
+    of_data: Array
+
+
+def solve(
+    x: Array,
+    data_weight: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array] | None,
+    limits: Limits,
+    layout: Layout,
+    *,
+    is_isotropic: bool,
+    periodic: bool,
+    both_modes: bool,
+) -> tuple[Array, ProxInfo, tuple[Array, ...]]:
+    """The prox of x, float32 or float64, with weights for each of `layout.axes`, sizes full or 1.
+
+    Images are solved in units in which their largest deviation from the mean and their largest data
+    weight are about 1: prox(x, lam) = unit * prox((x - mean) / unit, lam / unit) + mean holds for
+    any two numbers, so that these have no derivative.
+
+    Returns:
+      The prox, how well it is solved, and the duals of each axis, 0 at an open end.
+    """
+    images = layout.images(x)
+    axes = tuple(range(images.ndim - len(layout.axes) - 1, images.ndim))
+    stencil = Stencil(axes, is_isotropic, periodic)
+    m, *weights = (layout.images(a) for a in (data_weight, *lams))
+    valid = _is_valid(images, m, weights, axes)
+    known = jnp.broadcast_to(m > 0, images.shape)
+    images, m = jnp.where(known & valid, images, 0), jnp.where(valid, m, 1)
+    scale = _scale(*lax.stop_gradient((images, m, known)), axes)
+    inner, m = jnp.where(known, (images - scale.mean) / scale.unit, 0), m / scale.of_data
+    most = _largest_dual(lax.stop_gradient(inner), axes)
+    unit = scale.unit * scale.of_data
+    weights = tuple(jnp.where(valid, jnp.minimum(w / unit, most), 0) for w in weights)
+    _, slopes = stencil.radii(weights, inner)
+    fixed = lax.stop_gradient((inner, m, weights))
+    if init is None:
+        start = isotropic_start.duals(*fixed, stencil, functools.partial(_coarse, stencil=stencil))
+    else:
+        start = isotropic_start.of_constant(
+            [
+                layout.images(p) / unit / jnp.where(s > 0, s, 1)
+                for p, s in zip(init, slopes, strict=True)
+            ],
+            *fixed,
+            stencil,
+        )
+    per_image = (1,) * images.ndim
+    tol, deriv_tol = (jnp.asarray(t, x.dtype).reshape(per_image) for t in limits[:2])
+    limit = limits.max_sweeps.reshape(per_image)
+    rule = isotropic.solve if both_modes else isotropic.solve_reverse_only
+    operands = (inner, m, weights, lax.stop_gradient(start), tol, deriv_tol, limit)
+    found = rule(*operands, stencil=stencil)
+    y = scale.unit * found.y + scale.mean
+    y = jnp.where(measures.any_positive(weights, axes) | ~known, y, images)
+    info = _info(*lax.stop_gradient((images, m, found)), scale, tol, axes)
+    duals = tuple(unit * s * p for s, p in zip(slopes, found.duals, strict=True))
+    dual = tuple(layout.restored(p) for p in duals)
+    y = layout.restored(jnp.where(valid, y, jnp.nan))
+    return y, _per_image(info, valid, layout), dual
+
+
+def _per_image(info: ProxInfo, valid: Array, layout: Layout) -> ProxInfo:
+    """`info` of images that have a prox; the errors of others are not known."""
+    unknown = info._replace(gap=jnp.nan, error_bound=jnp.nan, converged=False, exact=False)
+    return jax.tree.map(
+        lambda known, other: layout.restored(jnp.where(valid, known, other)), info, unknown
+    )
+
+
+def _scale(x: Array, m: Array, known: Array, axes: tuple[int, ...]) -> _Scale:
+    count = jnp.maximum(known.sum(axes[1:], keepdims=True), 1).astype(x.dtype)
+    # Divided first, so that no sum overflows.
+    mean = rounded.total(jnp.where(known, x / count, 0), axes[1:])
+    off = jnp.where(known, x - mean, 0)
+    return _Scale(mean, measures.unit_of(off, axes), measures.unit_of(m, axes))
+
+
+def _is_valid(x: Array, m: Array, weights: Sequence[Array], axes: tuple[int, ...]) -> Array:
+    """Whether an image has a prox; a pixel without data may be anything."""
+    fit = (jnp.isfinite(x) | (m == 0)).all(axes, keepdims=True)
+    fit &= ((m >= 0) & (m < jnp.inf)).all(axes, keepdims=True)
+    for w in weights:
+        fit &= (w >= 0).all(axes, keepdims=True)
+    return fit
+
+
+def _largest_dual(x: Array, axes: tuple[int, ...]) -> Array:
+    """A weight that has the same prox as any larger one, for x and data weights of unit size.
+
+    The duals are a flow from where m (x - y) is positive to where it is negative. One without
+    cycles has the least magnitudes, and then no edge carries more than all that flows, which is at
+    most half of the sum of |x - y|, so at most sqrt(pixels) ||x|| / 2.
+    """
+    pixels = math.prod(x.shape[axis] for axis in axes)
+    return measures.norm(x, axes) * math.sqrt(pixels * (len(axes) - 1)) / 2
+
+
+def _coarse(x, m, weights, init, tol, limit, *, stencil: Stencil) -> tuple[Array, ...]:
+    """The duals of an image that serves as a start for another."""
+    per_image = (1,) * x.ndim
+    target = isotropic.target(jnp.full(per_image, tol, x.dtype), x, m, weights, stencil)
+    limit = jnp.full(per_image, limit, jnp.int32)
+    return isotropic.prox(x, m, weights, init, target, limit, stencil=stencil).duals
+
+
+def _info(
+    x: Array,
+    m: Array,
+    found: isotropic.Solution,
+    scale: _Scale,
+    tol: Array,
+    axes: tuple[int, ...],
+) -> ProxInfo:
+    """How well an image is solved, by what is known of it in its own units.
+
+    Its pixels are rounded twice: in x - mean, and in y.
+    """
+    root = jnp.sqrt(scale.of_data)
+    rounding = measures.rounding(x, axes) * root
+    solved = found.bound * scale.unit * root
+    bound = rounded.up(solved + 2 * rounding)
+    deviation = isotropic.deviation(x - scale.mean, m, axes) * root
+    return ProxInfo(
+        gap=found.gap * scale.unit**2 * scale.of_data,
+        error_bound=bound,
+        sweeps=found.sweeps,
+        converged=(bound <= tol * deviation) | (solved <= rounding),
+        exact=solved <= rounding,
+    )
