@@ -239,8 +239,8 @@ IMAGES = {
     "periodic": FLAG,
     "num_sweeps": SWEEPS,
     "tol": TOLERANCE,
-    "deriv_tol": TOLERANCE,
-    "max_sweeps": LIMIT,
+    "deriv_tol": {what: case for what, case in TOLERANCE.items() if what != "None"},
+    "max_sweeps": {what: case for what, case in LIMIT.items() if what != "None"},
     "init": START,
     "return_info": FLAG,
 }
