@@ -51,6 +51,6 @@ def _nvcc_from_pypi(session: nox.Session) -> str:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    session.install(".[docs]")
+    session.install("-C", "cmake.define.JAXTV_CUDA=OFF", ".[docs]")
     build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env")
     session.run(*build, "docs", str(OUT / "docs"), env=INSTALLED)
