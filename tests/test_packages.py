@@ -22,6 +22,8 @@ def test_all_packages_have_one_version():
     version = OWN["project"]["version"]
     assert CUDA["project"]["version"] == version == jaxtv.__version__
     assert CUDA["project"]["dependencies"] == [f"jaxtv=={version}"]
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    assert f'version: "{version}"' in recipe
     for major in (12, 13):
         extra = OWN["project"]["optional-dependencies"][f"cuda{major}"]
         assert extra == [f"jaxtv-cuda=={version}", f"jax[cuda{major}]>=0.10"]
@@ -29,6 +31,9 @@ def test_all_packages_have_one_version():
 
 def test_both_are_built_by_the_same_tools_against_the_same_headers():
     assert CUDA["build-system"] == OWN["build-system"]
+    (headers,) = (r for r in OWN["build-system"]["requires"] if r.startswith("jaxlib"))
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    assert f"- {headers.replace('==', ' ==')}\n" in recipe
     own, cuda = OWN["tool"]["scikit-build"], CUDA["tool"]["scikit-build"]
     assert cuda["wheel"]["py-api"] == own["wheel"]["py-api"]
     assert cuda["cmake"]["build-type"] == own["cmake"]["build-type"]
