@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The Python module jaxtv._cuda. It needs no driver until a handler is called.
+// The Python module _cuda. It needs no driver until a handler is called.
+#include <cuda_runtime_api.h>
+
 #include "cuda/images/sweeps.h"
 #include "cuda/images/work_space.h"
 #include "cuda/lines/tv1d_newton.h"
@@ -22,6 +24,8 @@ NB_MODULE(_cuda, module) {
   scratch["jaxtv_certify"] =
       nanobind::make_tuple(kCertificateSampleBytes, 0, kCertificateAxisBytes);
   module.attr("scratch") = scratch;
+  // Of the runtime that is linked in, which asks for a driver as new: 12090 is 12.9.
+  module.attr("cuda_version") = CUDART_VERSION;
   // By target, whether its kernels take images of a height, a width and bytes per sample.
   nanobind::dict takes;
   takes["jaxtv_sweeps"] = nanobind::cpp_function(&FitsShared);

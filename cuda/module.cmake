@@ -1,12 +1,17 @@
-# The module jaxtv._cuda. A CUDA compiler has been found.
+# The module _cuda, of the package jaxtv or of a wheel of its own (packaging/cuda). A CUDA compiler
+# has been found.
 
-# Machine code for each generation, and PTX of the newest for later ones.
-if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  if(DEFINED ENV{CUDAARCHS})
-    set(CMAKE_CUDA_ARCHITECTURES "$ENV{CUDAARCHS}")
-  else()
-    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
-  endif()
+# Machine code for each generation that the compiler knows, and PTX of the newest for later ones.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+  execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --list-gpu-code
+                  OUTPUT_VARIABLE _known COMMAND_ERROR_IS_FATAL ANY)
+  foreach(_generation 75 80 86 89 90 100 120)
+    if(_known MATCHES "sm_${_generation}[^0-9]")
+      list(APPEND CMAKE_CUDA_ARCHITECTURES ${_generation}-real)
+      set(_newest ${_generation})
+    endif()
+  endforeach()
+  list(APPEND CMAKE_CUDA_ARCHITECTURES ${_newest}-virtual)
 endif()
 set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
@@ -31,7 +36,7 @@ target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIR
 target_compile_options(_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -fmad=false -Xcompiler=-Wall,-Wextra>)
 target_link_options(_cuda PRIVATE LINKER:--exclude-libs,ALL)
-install(TARGETS _cuda LIBRARY DESTINATION jaxtv)
+install(TARGETS _cuda LIBRARY DESTINATION ${JAXTV_CUDA_PACKAGE} COMPONENT cuda)
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " _architectures)
 set(JAXTV_CUDA_MODULE
     "built by ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION} for ${_architectures}")

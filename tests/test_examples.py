@@ -14,6 +14,7 @@ from PIL import Image
 import jaxtv._tv1d
 import jaxtv._tvnd
 import jaxtv.linen
+import jaxtv.nnx
 
 ROOT = pathlib.Path(__file__).parent.parent
 

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 import jax
 
-_MODULES = {"cpu": "jaxtv._cpu", "cuda": "jaxtv._cuda"}
+from jaxtv._plumbing import cuda_wheel
+
+# The first that there is: jaxtv_cuda is the wheel jaxtv-cuda.
+_MODULES = {"cpu": ("jaxtv._cpu",), "cuda": ("jaxtv._cuda", "jaxtv_cuda._cuda")}
 
 
 def check_api_version(name: str, built: tuple[int, int], running: tuple[int, int]) -> None:
@@ -36,32 +39,45 @@ def running_api_version() -> tuple[int, int]:
     return int(found["MAJOR"]), int(found["MINOR"])
 
 
-def _load(name: str) -> types.ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
+def _load(names: Sequence[str]) -> types.ModuleType | None:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name not in (name, name.partition(".")[0]):
+                raise
+    return None
+
+
+def _refused(module: types.ModuleType) -> str | None:
+    """Why the kernels of a module are not used, if they are not; raises if they must not be."""
+    if module.__name__.startswith("jaxtv_cuda."):
+        cuda_wheel.check_version(*cuda_wheel.installed_versions())
+    check_api_version(module.__name__, module.ffi_api_version, running_api_version())
+    if not hasattr(module, "cuda_version"):
         return None
+    return cuda_wheel.why_refused(module.cuda_version, cuda_wheel.driver_version())
 
 
-def _register() -> dict[str, types.ModuleType]:
-    modules = {}
-    for platform, name in _MODULES.items():
-        module = _load(name)
+def _register() -> tuple[dict[str, types.ModuleType], dict[str, str]]:
+    modules, refused = {}, {}
+    for platform, names in _MODULES.items():
+        module = _load(names)
         if module is None:
             continue
-        check_api_version(name, module.ffi_api_version, running_api_version())
+        if (why := _refused(module)) is not None:
+            refused[platform] = why
+            continue
         for target, handler in module.targets.items():
             jax.ffi.register_ffi_target(
                 target, handler, platform={"cuda": "CUDA"}.get(platform, platform)
             )
             jax.ffi.register_ffi_target_as_batch_partitionable(target)
         modules[platform] = module
-    return modules
+    return modules, refused
 
 
-_modules = _register()
+_modules, _why_refused = _register()
 
 compiled_platforms = frozenset(_modules)
 """The platforms, of "cpu" and "cuda", that have compiled kernels."""
@@ -77,6 +93,8 @@ def platforms_of(target: str) -> list[str]:
 
 def why_plain(platform: str) -> str:
     """Why there are no compiled kernels for "cpu" or "cuda", and what to do."""
+    if platform in _why_refused:
+        return _why_refused[platform]
     checkout = pathlib.Path(__file__).resolve().parents[2]
     if not _modules and (checkout / "CMakeLists.txt").exists():
         return (
@@ -84,19 +102,28 @@ def why_plain(platform: str) -> str:
             "and not the installed package, if there is one: start Python in another directory, "
             "set PYTHONSAFEPATH=1, or install the checkout itself: pip install -e ."
         )
-    needs = "nvcc on the PATH" if platform == "cuda" else "a C++ compiler"
-    return (
-        f"jaxtv was installed without its compiled module for {platform}. To build it, with "
-        f"{needs}: pip install --force-reinstall --no-deps jaxtv"
-    )
+    return f"jaxtv was installed without its compiled module for {platform}. {_REMEDIES[platform]}"
+
+
+_REMEDIES = {
+    "cpu": (
+        "To have it, without JAXTV_CPU in the environment, and with a C++ compiler where no wheel "
+        "fits: pip install --force-reinstall --no-deps --no-cache-dir jaxtv"
+    ),
+    "cuda": (
+        "Install its wheel, for the CUDA of your JAX: pip install 'jaxtv[cuda12]' or "
+        "'jaxtv[cuda13]'. Or build it, with nvcc on the PATH: pip install --force-reinstall "
+        "--no-deps --no-binary jaxtv jaxtv"
+    ),
+}
 
 
 @functools.cache
 def warn_of_plain_jax(platform: str) -> None:
     """Says once that a platform that could have compiled kernels runs in plain JAX."""
     warnings.warn(
-        f"jaxtv computes on {platform} in plain JAX, which is much slower than its compiled "
-        f"kernels. {why_plain(platform)}",
+        f"jaxtv computes on {platform} in plain JAX, which is tens of times slower than its "
+        f"compiled kernels. {why_plain(platform)}",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The CUDA kernels of jaxtv, which finds them by itself."""
