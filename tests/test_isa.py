@@ -76,7 +76,35 @@ def answers():
             grads = pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
             for part, value in zip(("y", "x_bar", "lam_bar"), (y, *grads), strict=True):
                 found[f"{name}, {dtype}, {part}"] = np.asarray(value)
-    return found
+    return found | coupled_answers()
+
+
+def coupled_answers():
+    """The same of images whose differences are coupled; one is large enough to be shared."""
+    import jax.numpy as jnp
+
+    from jaxtv._operators import isotropic
+    from jaxtv._plain.isotropic import Stencil
+
+    found = {}
+    for shape, is_isotropic in (((1, 200, 217), True), ((2, 19, 33), True), ((3, 9, 10), False)):
+        for dtype in ("float32", "float64"):
+            x = jnp.array(signal("noise", shape), dtype)
+            weights = jnp.array(1.0 + np.arange(shape[2]) % 3, dtype).reshape(1, 1, -1)
+            one, zero = jnp.ones((1, 1, 1), dtype), jnp.zeros((1, 1, 1), dtype)
+            stencil = Stencil((0, 1, 2), is_isotropic, False)
+            limit = jnp.full((1, 1, 1), 40, jnp.int32)
+            for lams in ((one, one), (weights, one)):
+                solution = isotropic.prox(x, one, lams, (zero, zero), zero, limit, stencil=stencil)
+                steps = stencil.differences(solution.y)
+                lengths = [n + 0.1 for n in stencil.lengths(steps)]
+                directions = [h / n for h, n in zip(steps, lengths, strict=True)]
+                z = isotropic.solve_linear(
+                    x, one, lams, lengths, directions, zero, limit, stencil=stencil
+                )
+                name = f"coupled, {shape}, {dtype}, {lams[0].size}"
+                found |= {f"{name}, y": solution.y, f"{name}, z": z, f"{name}, gap": solution.gap}
+    return {name: np.asarray(value) for name, value in found.items()}
 
 
 def answers_of(isa, threads, path):

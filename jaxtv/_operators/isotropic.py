@@ -15,7 +15,6 @@ from jax import Array, lax
 from jax.core import ShapedArray
 
 from jaxtv._plain import isotropic as plain
-from jaxtv._plain import measures, rounded
 from jaxtv._plain.isotropic import Stencil
 from jaxtv._plumbing import primitive, sharding
 
@@ -142,16 +141,17 @@ def target(tol: Array, x: Array, m: Array, lams: Sequence[Array], stencil: Stenc
     radii, _ = stencil.radii(lams, x)
     charged = radii[:1] if stencil.isotropic else radii
     cost = functools.reduce(operator.add, charged) * jnp.abs(x)
-    floor = jnp.sqrt(jnp.finfo(x.dtype).eps * rounded.total(cost, stencil.axes))
-    return jnp.maximum(tol * deviation(x, m, stencil.axes), floor)
+    floor = jnp.sqrt(jnp.finfo(x.dtype).eps * cost.sum(stencil.axes, keepdims=True))
+    # Not quite the tolerance, so that the rounding of this sum cannot make it larger.
+    return jnp.maximum(0.999 * tol * deviation(x, m, stencil.axes), floor)
 
 
 def deviation(x: Array, m: Array, axes: tuple[int, ...]) -> Array:
     """||x - mean(x)|| of each image in the norm of the data weights, the mean of each channel."""
     share = jnp.broadcast_to(m, x.shape)
-    total = rounded.total(share, axes[1:])
-    mean = rounded.total(share * x, axes[1:]) / jnp.where(total > 0, total, 1)
-    return measures.norm(jnp.sqrt(share) * (x - mean), axes)
+    total = share.sum(axes[1:], keepdims=True)
+    mean = (share * x).sum(axes[1:], keepdims=True) / jnp.where(total > 0, total, 1)
+    return jnp.sqrt((share * (x - mean) ** 2).sum(axes, keepdims=True))
 
 
 def _solve_at(

@@ -102,12 +102,18 @@ def solve(
     per_image = (1,) * images.ndim
     tol, deriv_tol = (jnp.asarray(t, x.dtype).reshape(per_image) for t in limits[:2])
     limit = limits.max_sweeps.reshape(per_image)
+    # Pixels are rounded twice, in x - mean and in y, and the bound has to allow for that.
+    root = scale.unit * jnp.sqrt(scale.of_data)
+    size = isotropic.deviation(*fixed[:2], axes) * root
+    rounding = 2 * measures.rounding(lax.stop_gradient(images), axes) * jnp.sqrt(scale.of_data)
+    share = 1.1 * rounding / jnp.where(size > 0, size, 1)
+    tol_of_solve = jnp.maximum(tol - share, tol / 2)
     rule = isotropic.solve if both_modes else isotropic.solve_reverse_only
-    operands = (inner, m, weights, lax.stop_gradient(start), tol, deriv_tol, limit)
+    operands = (inner, m, weights, lax.stop_gradient(start), tol_of_solve, deriv_tol, limit)
     found = rule(*operands, stencil=stencil)
     y = scale.unit * found.y + scale.mean
     y = jnp.where(measures.any_positive(weights, axes) | ~known, y, images)
-    info = _info(*lax.stop_gradient((images, m, found)), scale, tol, axes)
+    info = _info(lax.stop_gradient(found), scale, tol, size, rounding)
     duals = tuple(unit * s * p for s, p in zip(slopes, found.duals, strict=True))
     dual = tuple(layout.restored(p) for p in duals)
     y = layout.restored(jnp.where(valid, y, jnp.nan))
@@ -124,8 +130,7 @@ def _per_image(info: ProxInfo, valid: Array, layout: Layout) -> ProxInfo:
 
 def _scale(x: Array, m: Array, known: Array, axes: tuple[int, ...]) -> _Scale:
     count = jnp.maximum(known.sum(axes[1:], keepdims=True), 1).astype(x.dtype)
-    # Divided first, so that no sum overflows.
-    mean = rounded.total(jnp.where(known, x / count, 0), axes[1:])
+    mean = jnp.where(known, x / count, 0).sum(axes[1:], keepdims=True)  # no sum overflows
     off = jnp.where(known, x - mean, 0)
     return _Scale(mean, measures.unit_of(off, axes), measures.unit_of(m, axes))
 
@@ -144,41 +149,29 @@ def _largest_dual(x: Array, axes: tuple[int, ...]) -> Array:
 
     The duals are a flow from where m (x - y) is positive to where it is negative. One without
     cycles has the least magnitudes, and then no edge carries more than all that flows, which is at
-    most half of the sum of |x - y|, so at most sqrt(pixels) ||x|| / 2.
+    most half of the sum of |x|.
     """
-    pixels = math.prod(x.shape[axis] for axis in axes)
-    return measures.norm(x, axes) * math.sqrt(pixels * (len(axes) - 1)) / 2
+    return jnp.abs(x).sum(axes, keepdims=True) * math.sqrt(len(axes) - 1)
 
 
 def _coarse(x, m, weights, init, tol, limit, *, stencil: Stencil) -> tuple[Array, ...]:
     """The duals of an image that serves as a start for another."""
-    per_image = (1,) * x.ndim
-    target = isotropic.target(jnp.full(per_image, tol, x.dtype), x, m, weights, stencil)
-    limit = jnp.full(per_image, limit, jnp.int32)
+    target = tol * jnp.sqrt((m * x * x).sum(stencil.axes, keepdims=True))
+    limit = jnp.full((1,) * x.ndim, limit, jnp.int32)
     return isotropic.prox(x, m, weights, init, target, limit, stencil=stencil).duals
 
 
 def _info(
-    x: Array,
-    m: Array,
-    found: isotropic.Solution,
-    scale: _Scale,
-    tol: Array,
-    axes: tuple[int, ...],
+    found: isotropic.Solution, scale: _Scale, tol: Array, size: Array, rounding: Array
 ) -> ProxInfo:
-    """How well an image is solved, by what is known of it in its own units.
-
-    Its pixels are rounded twice: in x - mean, and in y.
-    """
-    root = jnp.sqrt(scale.of_data)
-    rounding = measures.rounding(x, axes) * root
-    solved = found.bound * scale.unit * root
-    bound = rounded.up(solved + 2 * rounding)
-    deviation = isotropic.deviation(x - scale.mean, m, axes) * root
+    """How well an image of deviation `size` is solved, by what is known of it in its own units."""
+    unit = scale.unit * jnp.sqrt(scale.of_data)
+    solved = found.bound * unit
+    bound = rounded.up(solved + rounding)
     return ProxInfo(
-        gap=found.gap * scale.unit**2 * scale.of_data,
+        gap=found.gap * unit**2,
         error_bound=bound,
         sweeps=found.sweeps,
-        converged=(bound <= tol * deviation) | (solved <= rounding),
-        exact=solved <= rounding,
+        converged=(bound <= tol * size) | (2 * solved <= rounding),
+        exact=2 * solved <= rounding,
     )
