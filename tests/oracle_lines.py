@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An independent answer for lines with a mass on each sample and for rings: a dense dual in float64.
+"""An independent answer for lines with a mass on each sample, and rings: a dense dual in float64.
 
     y = argmin 1/2 sum_k m_k (y_k - x_k)^2 + sum_k w_k |y_{k+1} - y_k|
 
@@ -10,6 +10,8 @@ least squares", 1995).
 
 import numpy as np
 from scipy.optimize import lsq_linear
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def prox(x, w, m):
@@ -20,19 +22,23 @@ def prox(x, w, m):
     if n == 0:
         return y
     # A stretch of samples without mass is one edge: its dual is the same all along.
-    stretches = [np.arange(k, stop) for k, stop in zip(known, [*known[1:], known[0] + len(x)])]
-    bound = np.array([w[s % len(x)].min() for s in stretches])
-    free = np.flatnonzero(bound > 0)
-    root = np.sqrt(m[known])
-    gradient = (np.roll(np.eye(n), 1, 1) - np.eye(n))[free]  # of a ring of one, and of two, too
-    limit = np.minimum(bound[free], 1 + 2 * np.abs(m[known] * x[known]).sum())  # of any dual
-    dual = np.zeros(0)
-    if len(free):
-        found = lsq_linear(
-            gradient.T / root[:, None], root * x[known], (-limit, limit), "bvls", tol=1e-15
-        )
-        dual = found.x
-    y[known] = x[known] - gradient.T @ dual / m[known]
+    ends = [*known[1:], known[0] + len(x)]
+    stretches = [range(*pair) for pair in zip(known, ends, strict=True)]
+    bound = np.array([np.take(w, stretch, mode="wrap").min() for stretch in stretches])
+    edges = np.flatnonzero(bound > 0)
+    x, m = x[known], m[known]
+    gradient = (np.roll(np.eye(n), 1, 1) - np.eye(n))[edges]  # of a ring of one, and of two, too
+    limit = np.minimum(bound[edges], 1 + 2 * np.abs(m * x).sum())  # of any dual
+    side = np.zeros(len(edges))  # of the bound at which each dual is
+    if len(edges):
+        root = np.sqrt(m)
+        box = -limit, limit
+        side = lsq_linear(gradient.T / root[:, None], root * x, box, "bvls", tol=1e-15).active_mask
+    # Samples move together across duals that are at no bound; their level is that of their sums.
+    tied = gradient[side == 0]
+    count, run = connected_components(coo_array(tied.T @ tied), directed=False)
+    force = m * x - gradient.T @ (side * limit)
+    y[known] = (np.bincount(run, force, count) / np.bincount(run, m, count))[run]
     return y
 
 
@@ -46,7 +52,8 @@ def violation(x, y, w, m, ring):
     s = np.sign(np.roll(y, -1) - y)
     if not ring:
         s[-1] = 0
-    low, high = np.where(s == 0, -w, s * w) - u, np.where(s == 0, w, s * w) - u
+    at_jump = np.where(s == 0, 0, w) * s
+    low, high = np.where(s == 0, -w, at_jump) - u, np.where(s == 0, w, at_jump) - u
     if ring:
         return max(low.max() - high.min(), abs(u[-1]), 0)
     return max(low.max(), -high.min(), 0)

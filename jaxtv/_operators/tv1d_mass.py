@@ -62,7 +62,9 @@ def _prox_jvp(operands, tangents, *, axis: int):
         # At a weight of 0 that a line shares, x moves each sample, but the weight ties neighbours.
         alone = jnp.where(mass > 0, tied / jnp.where(mass > 0, mass, 1), 0)
         moved = moved * jnp.where(weight == 0, alone, 1)
-    inverse = jnp.where(tied > 0, 1 / jnp.where(tied > 0, tied, 1), jnp.isnan(runs))
+    inverse = jnp.where(
+        tied > 0, 1 / jnp.where(tied > 0, tied, 1), jnp.where(jnp.isnan(runs), 1, 0)
+    )
     return [y], inverse * tv1d.push_forward(runs, weight, moved, dlam, axis=axis)
 
 

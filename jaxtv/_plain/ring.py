@@ -94,15 +94,17 @@ class _Jump(NamedTuple):
 
 def _find_jump(x: Array, w: Array, mass: Array) -> _Jump:
     step = _mean_steps(x, mass)
-    _, lo, hi = scan.associative_scan(plain_tv1d.clamped_sum, (step, -w, w), axis=-1)
-    step_sum = jnp.cumsum(step, -1)
+    sums, lo, hi = scan.scan_by_doubling(plain_tv1d.clamped_sum, (step, -w, w), axis=-1)
     start = jnp.clip(0, lo[..., -1:], hi[..., -1:])
-    u = jnp.clip(start + step_sum, lo, hi)
+    u = jnp.clip(start + sums, lo, hi)
     before = jnp.concatenate([start, u[..., :-1]], -1) + step
     side = jnp.where(before < -w, 1, jnp.where(before > w, -1, 0))
     # Twice around, for the samples before the first that is decided.
     twice = jnp.concatenate([side, side], -1)
-    side = plain_tv1d.side_of_the_next(twice)[..., : x.shape[-1]]
+    twice = scan.scan_by_doubling(
+        lambda later, here: jnp.where(here != 0, here, later), twice, axis=-1, reverse=True
+    )
+    side = twice[..., : x.shape[-1]]
     sign = (jnp.roll(side, -1, -1) - side) // 2
     excess = jnp.where(sign == 0, -1, jnp.abs(before) - w)
     edge = jnp.argmax(excess, -1, keepdims=True).astype(jnp.int32)
@@ -110,7 +112,7 @@ def _find_jump(x: Array, w: Array, mass: Array) -> _Jump:
 
 
 def _mean_steps(x: Array, mass: Array) -> Array:
-    """m (b - x), with the mean b of each ring."""
+    """The steps m (b - x) of the sum, with the mean b of each ring."""
     total = mass.sum(-1, keepdims=True)
     total = jnp.where(total > 0, total, 1)
     for _ in range(2):  # once more on what the rounding of the mean left

@@ -156,17 +156,13 @@ def _above(step: Array, w: Array, jump: Array) -> Array:
     raw = before + step - jnp.where(ends, target, 0)
     side = jnp.where(raw < -weight, 1, jnp.where(raw > weight, -1, 0))
     side = jnp.where(ends, jnp.where(raw < 0, 1, -1), side)
-    return side_of_the_next(side) > 0
-
-
-def side_of_the_next(side: Array) -> Array:
-    """Where `side` is 0, that of the next sample where it is not."""
-    return scan.associative_scan(
+    filled = scan.associative_scan(
         lambda later, here: jnp.where(here != 0, here, later),
         side,
         axis=side.ndim - 1,
         reverse=True,
     )
+    return filled > 0
 
 
 def clamped_sum(first, then):

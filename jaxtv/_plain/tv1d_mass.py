@@ -63,7 +63,7 @@ class _Segments:
 
 
 def _first_of(lines: Array, cut: Array) -> Array:
-    """Where a segment begins: at the start of each of the `lines`, and behind edges that are cut."""
+    """Where a segment begins: at the start of each of the `lines`, and behind an edge `cut`."""
     return jnp.ones(lines.shape, bool).at[..., 1:].set(cut)
 
 
