@@ -260,9 +260,3 @@ def test_a_weight_that_does_not_broadcast(shape):
 def test_newton_solves_no_ring():
     with pytest.raises(ValueError, match=r"method must be 'direct' with .*periodic=True"):
         jaxtv.prox_tv_1d(jnp.zeros(3), 1.0, method="newton", periodic=True)
-
-
-@pytest.mark.parametrize("flag", [None, 1, "yes", np.ones(1, bool)])
-def test_periodic_is_a_flag(flag):
-    with pytest.raises(TypeError, match="periodic must be True or False"):
-        jaxtv.prox_tv_1d(jnp.zeros(3), 1.0, periodic=flag)
