@@ -225,19 +225,31 @@ def test_vmap(mapped):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-13), got, want)
 
 
-@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_cut_over_devices(axis, kind):
-    """Rings, and their samples, on several devices."""
-    x, lam = SIGNAL[:2, :8], EDGES[:2, :8]
-    mesh = cpu_mesh((2,), ("d",), (kind,))
-    where = NamedSharding(mesh, P("d", None) if axis == 0 else P(None, "d"))
-    f = lambda x, lam: jax.vjp(functools.partial(jaxtv.prox_tv_1d, periodic=True), x, lam)  # noqa: E731
-    y, pull = jax.jit(f)(*(jax.device_put(a, where) for a in (x, lam)))
-    want, pull_want = f(x, lam)
+CUTS = [
+    (P("d", None), AxisType.Auto),
+    (P("d", None), AxisType.Explicit),
+    (P(None, "d"), AxisType.Explicit),
+]
+
+
+@pytest.mark.parametrize(("spec", "kind"), CUTS)
+@pytest.mark.parametrize("with_mass", [False, True])
+def test_cut_over_devices(spec, kind, with_mass):
+    """Rings stay where they are, with weights that they share; their samples are gathered."""
+    x, lam, m = SIGNAL[:2, :8], jnp.full((1, 1), 0.3), jnp.linspace(0.5, 2, 8)[None]
+
+    def program(x, lam, m):
+        options = {"periodic": True, "data_weight": m if with_mass else None}
+        y, pull = jax.vjp(functools.partial(jaxtv.prox_tv_1d, **options), x, lam)
+        return y, *pull(jnp.cos(y))
+
+    where = NamedSharding(cpu_mesh((2,), ("d",), (kind,)), spec)
+    compiled = jax.jit(program).lower(jax.device_put(x, where), lam, m).compile()
+    if spec[0] is not None:
+        assert "all-gather" not in compiled.as_text()
     close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-13)
-    close(y, want)
-    jax.tree.map(close, pull(y), pull_want(want))
+    got = compiled(jax.device_put(x, where), lam, m)
+    jax.tree.map(close, got, program(x, lam, m))
 
 
 @hypothesis.given(st.data())

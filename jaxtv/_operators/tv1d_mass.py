@@ -69,7 +69,8 @@ def _prox_jvp(operands, tangents, *, axis: int):
 
 
 def _mean_mass(runs: Array, weight: Array, mass: Array, axis: int) -> Array:
-    mass = jnp.broadcast_to(mass, runs.shape)
+    """P m; no edge of weight 0 is in a run, but where it is that of all edges of a line."""
+    mass = jnp.zeros_like(runs) + mass  # cut over devices as runs are, unlike by broadcast_to
     if weight.shape[axis] == 1:
         return tv1d.run_mean(runs, mass, axis=axis)
     return tv1d.pull_back(runs, weight, mass, axis=axis)[0]

@@ -46,10 +46,13 @@ def prox(x: Array, lam: Array, mass: Array | None = None, *, axis: int) -> Array
     """
     if x.shape[axis] == 0:
         return x
-    rings, weights = jnp.moveaxis(x, axis, -1), jnp.moveaxis(lam, axis, -1)
-    masses = None if mass is None else jnp.broadcast_to(jnp.moveaxis(mass, axis, -1), rings.shape)
-    weights = jnp.broadcast_to(weights, rings.shape)
-    y = _prox(rings, weights, masses)
+    rings = jnp.moveaxis(x, axis, -1)
+
+    def of_each(a: Array) -> Array:
+        # Unlike broadcast_to, a sum is cut over devices as the rings are.
+        return jnp.zeros_like(rings) + jnp.moveaxis(a, axis, -1)
+
+    y = _prox(rings, of_each(lam), None if mass is None else of_each(mass))
     return jnp.moveaxis(y, -1, axis)
 
 
