@@ -19,6 +19,15 @@ import jaxtv
 from jaxtv._operators import tv1d_mass
 from jaxtv._plain import tv1d_mass as plain
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_compilation():
+    """Around the kernels these programs compile for longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 LINES, N = 8, 13
 RNG = np.random.default_rng(0)
 NOTHING = np.zeros((LINES, N))
@@ -322,7 +331,7 @@ def test_second_derivatives():
         np.testing.assert_allclose(tangent(direction), want, rtol=1e-6)
 
 
-@pytest.mark.parametrize("mapped", [(0, None, None), (None, 0, None), (None, None, 1)])
+@pytest.mark.parametrize("mapped", [(None, 0, None), (0, None, 1)])
 def test_vmap(mapped):
     """Over each argument, of gradients, and gradients of it."""
     arguments = list(zip([(2, N), (2, 1), (2, N)], mapped, strict=True))
