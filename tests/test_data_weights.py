@@ -236,7 +236,7 @@ def test_a_bad_line_is_nan_and_alone(bad):
     gradient = jax.jit(jax.grad(loss_of_good, (0, 1, 2)))
     for got, want in zip(gradient(*spoilt), gradient(*operands), strict=True):
         np.testing.assert_array_equal(got, want)
-    free = jax.grad(lambda *a: jnp.sum(jnp.sin(prox(*a))), (0, 1, 2))(*spoilt)
+    free = jax.grad(lambda *a: jnp.sum(prox(*a)), (0, 1, 2))(*spoilt)
     for got in free:
         assert np.isnan(got[1]).any() and np.isfinite(got[good]).all()
 
@@ -309,6 +309,13 @@ def test_a_weight_that_grows_from_zero_ties_equal_neighbours():
     slope = (f(x, step) - f(x, 0.0)) / step
     np.testing.assert_allclose(jax.jacrev(f, 1)(x, 0.0), slope, atol=1e-6)
     np.testing.assert_array_equal(jax.jacrev(f)(x, 0.0), np.eye(4))
+
+
+def test_an_edge_without_weight_ties_nothing():
+    """Nor do its ends move together where they are equal."""
+    f = lambda x: prox(x, jnp.array([0.0, 1.0]), jnp.array([1.0, 3.0, 1.0]))  # noqa: E731
+    want = [[1, 0, 0], [0, 0.75, 0.25], [0, 0.75, 0.25]]
+    np.testing.assert_allclose(jax.jacrev(f)(jnp.ones(3)), want, rtol=1e-15)
 
 
 def test_second_derivatives():
