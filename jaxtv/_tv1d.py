@@ -93,8 +93,8 @@ def prox_tv_1d(
     Returns:
       Array of the shape and dtype of ``x``, or the pair of it and a :class:`LineInfo`. ``lam = 0``
       gives ``x``; ``lam`` of at least :func:`jaxtv.lambda_max`, also infinity, gives the mean of
-      the line. A line with a non-finite sample or with a negative or NaN weight is all NaN; no
-      other line changes.
+      the line. A line with a non-finite sample, with a negative or NaN weight, or with a
+      ``data_weight`` that is negative or not finite, is all NaN; no other line changes.
 
       A missing sample has the value of a neighbour: of those between two samples, the jump is at
       the least ``lam``, and if several are the least, at the first of them. What no ``lam > 0``
