@@ -5,6 +5,6 @@
 NB_MODULE(_cpu, module) {
   jaxtv::DefineModule(
       module, {jaxtv::Tv1dHandlers(), jaxtv::PullBackHandlers(), jaxtv::Tv1dNewtonHandlers(),
-               jaxtv::TvndHandlers(), jaxtv::ComponentMeanHandlers(), jaxtv::SweepsHandlers(),
-               jaxtv::IsotropicHandlers()});
+               jaxtv::Tv1dMassHandlers(), jaxtv::TvndHandlers(), jaxtv::ComponentMeanHandlers(),
+               jaxtv::SweepsHandlers(), jaxtv::IsotropicHandlers()});
 }

@@ -4,20 +4,23 @@
 
 #include "cuda/images/sweeps.h"
 #include "cuda/images/work_space.h"
+#include "cuda/lines/tv1d_mass.h"
 #include "cuda/lines/tv1d_newton.h"
 #include "cuda/lines/work_space.h"
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
   jaxtv::DefineModule(
-      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::PullBackHandlers(),
-               jaxtv::ComponentMeanHandlers(), jaxtv::TvndHandlers(), jaxtv::SweepsHandlers()});
+      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::Tv1dMassHandlers(),
+               jaxtv::PullBackHandlers(), jaxtv::ComponentMeanHandlers(), jaxtv::TvndHandlers(),
+               jaxtv::SweepsHandlers()});
   // Work space, which the lowering adds as a last result and drops, by target: bytes per sample,
   // the longest line that needs none, and bytes per sample and axis of images.
   nanobind::dict scratch;
   using namespace jaxtv::cuda;
   scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
   scratch["jaxtv_prox_tv1d_newton"] = nanobind::make_tuple(kNewtonSampleBytes, 1);
+  scratch["jaxtv_prox_tv1d_mass"] = nanobind::make_tuple(kMassSampleBytes, 0);
   scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_component_mean"] =
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);

@@ -22,6 +22,9 @@ Handlers PullBackHandlers();
 // The TV prox by projected Newton steps (core/tv1d_newton.h).
 Handlers Tv1dNewtonHandlers();
 
+// The TV prox with a mass on each sample (core/tv1d_mass.h).
+Handlers Tv1dMassHandlers();
+
 // The certified TV prox of images (docs/solver.md).
 Handlers TvndHandlers();
 

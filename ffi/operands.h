@@ -55,34 +55,46 @@ inline void OuterFirst(WeightLayout* layout) {
   std::reverse(layout->stride, layout->stride + layout->rank);
 }
 
-// How weights of shape `lam` lie against lines of an array of shape `x` along `axis`.
-inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
-                                               ffi::AnyBuffer::Dimensions x, int64_t axis) {
+// How an array that broadcasts lies against lines of an array of shape `x` along `axis`: of shape
+// `given`, with size 1 or `along`, which is `size` in words, along that.
+inline ffi::ErrorOr<WeightLayout> BroadcastAlong(const char* name, ffi::AnyBuffer::Dimensions given,
+                                                 ffi::AnyBuffer::Dimensions x, int64_t axis,
+                                                 int64_t along, const char* size) {
   const auto refuse = [&](const std::string& why) {
-    return ffi::Unexpected(ffi::Error::InvalidArgument(
-        "jaxtv: lam of shape " + ToString(lam) + " does not fit x of shape " + ToString(x) +
-        " along axis " + std::to_string(axis) + ": " + why));
+    return ffi::Unexpected(
+        ffi::Error::InvalidArgument(std::string("jaxtv: ") + name + " of shape " + ToString(given) +
+                                    " does not fit x of shape " + ToString(x) + " along axis " +
+                                    std::to_string(axis) + ": " + why));
   };
-  if (lam.size() != x.size()) return refuse("the ranks differ");
+  if (given.size() != x.size()) return refuse("the ranks differ");
 
   WeightLayout layout;
   int64_t stride = 1;
   // From the last dimension to the first, merging neighbours that are both full or both size 1.
   for (int64_t d = int64_t(x.size()) - 1; d >= 0; --d) {
     if (d == axis) {
-      const int64_t edges = x[d] > 0 ? x[d] - 1 : 0;
-      if (lam[d] != 1 && lam[d] != edges) return refuse("it needs size 1 or length - 1 there");
-      layout.edge_stride = lam[d] == 1 ? 0 : stride;
+      if (given[d] != 1 && given[d] != along) {
+        return refuse(std::string("it needs size 1 or ") + size + " there");
+      }
+      layout.edge_stride = given[d] == 1 ? 0 : stride;
     } else {
-      if (lam[d] != 1 && lam[d] != x[d]) return refuse("each dimension needs size 1 or that of x");
-      if (!PushDimension(x[d], lam[d] == 1 ? 0 : stride, &layout)) {
+      if (given[d] != 1 && given[d] != x[d]) {
+        return refuse("each dimension needs size 1 or that of x");
+      }
+      if (!PushDimension(x[d], given[d] == 1 ? 0 : stride, &layout)) {
         return refuse("it broadcasts along too many separate dimensions");
       }
     }
-    stride *= lam[d];
+    stride *= given[d];
   }
   OuterFirst(&layout);
   return layout;
+}
+
+// How weights of shape `lam` lie against lines of an array of shape `x` along `axis`.
+inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
+                                               ffi::AnyBuffer::Dimensions x, int64_t axis) {
+  return BroadcastAlong("lam", lam, x, axis, std::max<int64_t>(x[axis] - 1, 0), "length - 1");
 }
 
 // An error unless `other` has the shape and dtype of `x`.
@@ -112,6 +124,26 @@ struct ProxLayout {
     }
     if (auto error = CheckLike(x, y, "the result"); error.failure()) return ffi::Unexpected(error);
     return ProxLayout{*lines, *weights};
+  }
+};
+
+// The operands of a TV prox with a mass on each sample.
+struct MassLayout {
+  Lines lines;
+  WeightLayout weights, masses;
+
+  static ffi::ErrorOr<MassLayout> Of(ffi::AnyBuffer x, ffi::AnyBuffer lam, ffi::AnyBuffer mass,
+                                     ffi::AnyBuffer y, int64_t axis) {
+    const auto prox = ProxLayout::Of(x, lam, y, axis);
+    if (prox.has_error()) return ffi::Unexpected(prox.error());
+    const auto dims = x.dimensions();
+    const auto masses =
+        BroadcastAlong("mass", mass.dimensions(), dims, axis, dims[axis], "the length");
+    if (masses.has_error()) return ffi::Unexpected(masses.error());
+    if (mass.element_type() != x.element_type()) {
+      return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: mass must have the dtype of x"));
+    }
+    return MassLayout{prox->lines, prox->weights, *masses};
   }
 };
 

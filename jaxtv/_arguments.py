@@ -285,8 +285,41 @@ def check_shape(given: tuple[int, ...], x: Array, axis: int, name: str) -> None:
 def weights(lam: ArrayLike, x: Array, axis: int, name: str = "lam") -> Array:
     """`lam` with the rank of `x` and its compute type, as `tv1d.prox` takes it along `axis`."""
     check_shape(jnp.shape(lam), x, axis, name)
-    lam = jnp.asarray(lam)
-    return jnp.expand_dims(lam, range(x.ndim - lam.ndim)).astype(compute_type(x))
+    return _aligned(lam, x)
+
+
+def ring_weights(lam: ArrayLike, x: Array, axis: int) -> Array:
+    """The same for rings: an edge more along `axis`."""
+    if not _broadcasts(jnp.shape(lam), x):
+        raise ValueError(
+            f"lam must broadcast against x of shape {x.shape}, with size 1 or {x.shape[axis]} "
+            f"(periodic=True: one for each sample and the next, and for the last and the first) "
+            f"along axis {axis}, got shape {jnp.shape(lam)}."
+        )
+    return _aligned(lam, x)
+
+
+def sample_weights(value: ArrayLike, x: Array, name: str) -> Array:
+    """A weight for each sample, with the rank of `x` and its compute type."""
+    given = jnp.shape(value)
+    if not _broadcasts(given, x):
+        raise ValueError(
+            f"{name} must broadcast against x of shape {x.shape}, with size 1 or that of x along "
+            f"each axis, got shape {given}: insert axes of size 1 with jnp.expand_dims."
+        )
+    return _aligned(value, x)
+
+
+def _aligned(weights: ArrayLike, x: Array) -> Array:
+    """Weights with the rank of `x` and its compute type."""
+    array = jnp.asarray(weights)
+    return jnp.expand_dims(array, range(x.ndim - array.ndim)).astype(compute_type(x))
+
+
+def _broadcasts(given: tuple[int, ...], x: Array) -> bool:
+    shape = (1,) * (x.ndim - len(given)) + given
+    sizes = zip(shape, x.shape, strict=False)
+    return len(given) <= x.ndim and all(size in (1, full) for size, full in sizes)
 
 
 def compute_type(x: Array) -> jnp.dtype:

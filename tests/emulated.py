@@ -60,6 +60,9 @@ class Emulated:
         attributes = {"max_steps": np.int64(max_steps)}
         return self.call("jaxtv_prox_tv1d_newton", (x, lam), axis, steps, **attributes)
 
+    def mass(self, x, lam, mass, axis):
+        return self.call("jaxtv_prox_tv1d_mass", (x, lam, mass), axis)[0]
+
     def sweeps(self, x):
         """Two sweeps over images [outer, height, width], of which one is bad, and their reverse."""
         x = jnp.concatenate([x, x.at[0, 0, 0].set(jnp.nan)])

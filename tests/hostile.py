@@ -230,7 +230,20 @@ CHANNELS = {
     "those of another input": (4, V, "4"),
 }
 
-LINES = {"x": SIGNALS, "lam": WEIGHTS_OF_LINES, "axis": AXIS, "method": CHOICE, "return_info": FLAG}
+WEIGHTS_OF_SAMPLES = {
+    what: case
+    for what, case in WEIGHTS_OF_LINES.items()
+    if what not in ("None", "one for each pixel")
+} | {"one for each edge": (jnp.ones((2, 5, 5)), V, "(2, 5, 5)")}
+LINES = {
+    "x": SIGNALS,
+    "lam": WEIGHTS_OF_LINES,
+    "axis": AXIS,
+    "method": CHOICE,
+    "data_weight": WEIGHTS_OF_SAMPLES,
+    "periodic": FLAG,
+    "return_info": FLAG,
+}
 IMAGES = {
     "x": {what: case for what, case in SIGNALS.items() if "complex" not in what},
     "lam": WEIGHTS_OF_IMAGES,

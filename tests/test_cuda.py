@@ -11,6 +11,7 @@ from emulated import CASES, SMALL, STAGED, STRIDED, operands
 from helpers import KINDS, bits
 
 from jaxtv._operators import tv1d as _lines
+from jaxtv._operators import tv1d_mass
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
@@ -89,6 +90,20 @@ def test_sums_over_long_runs_lose_nothing(fast, dtype, n):
     v = v.at[0, 0].set(huge).at[0, n - 1].set(-huge)
     want = np.float64(v[0, 1]) * (n - 2) / n
     np.testing.assert_allclose(fast.run_mean(level, v, 1), want, rtol=float(jnp.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("weights", ["scalar", "per edge"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_masses_give_the_bits_of_the_cpu(fast, dtype, weights):
+    for shape, axis in [((70, 21), 1), ((2, 33, 5), 1), ((80, 3), 0), ((1, 300), 1), ((3, 1), 1)]:
+        for kind in KINDS:
+            x, lam, v = operands(shape, axis, kind, dtype, weights)
+            mass = jnp.maximum(v, 0)
+            for m in (mass, mass.max(axis, keepdims=True)):
+                before = fast.library.num_launches
+                got, want = fast.mass(x, lam, m, axis), tv1d_mass.prox(x, lam, m, axis=axis)
+                assert fast.library.num_launches == before + 1
+                assert bits(got) == bits(want)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -183,6 +198,8 @@ REFUSALS = {
     "only float32 and float64": lambda e, x, lam: e.prox(x.astype("int32"), lam.astype("int32"), 1),
     "v of shape": lambda e, x, lam: e.run_mean(x, x[:2], 1),
     "lam_bar of shape": lambda e, x, lam: e.call("jaxtv_pull_back", (x, x, lam), 1, x),
+    "mass of shape": lambda e, x, lam: e.mass(x, lam, x[:, 1:], 1),
+    "mass must have the dtype": lambda e, x, lam: e.mass(x, lam, x.astype("float64"), 1),
     "max_steps must be": lambda e, x, lam: e.newton(x, lam, 1, max_steps=-1),
     "one element per line": lambda e, x, lam: e.call(
         "jaxtv_prox_tv1d_newton",
@@ -198,6 +215,7 @@ WITHOUT_SPACE = {
     "run_mean": lambda e, lam: e.run_mean(LONG, LONG, 1),
     "pull_back": lambda e, lam: e.pull_back(LONG, lam, LONG, 1),
     "newton": lambda e, lam: e.newton(LONG, lam, 1),
+    "mass": lambda e, lam: e.mass(LONG, lam, LONG, 1),
 }
 
 

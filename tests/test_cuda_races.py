@@ -53,6 +53,13 @@ def test_newton_touches_nothing_but_its_own(check):
         assert not check.library.report
 
 
+def test_masses_touch_nothing_but_their_own(check):
+    for weights in ("scalar", "per edge"):
+        x, lam, v = operands((70, 9), 1, "walk", "float32", weights)
+        check.mass(x, lam, jnp.maximum(v, 0), 1)
+        assert not check.library.report
+
+
 def test_every_kernel_of_lines_is_free_of_races(check):
     for shape, axis in CASES:
         x, lam, v = operands(shape, axis, "noise", "float32", "scalar")

@@ -25,7 +25,8 @@ def scan_by_doubling(then: Callable, elements: Any, *, axis: int, reverse: bool 
     """
     first = jax.tree.leaves(elements)[0]
     index = lax.broadcasted_iota(jnp.int32, first.shape, axis % first.ndim)
-    size = index.max(initial=-1) + 1
+    size = first.shape[axis]
+    size = jnp.array(size, jnp.int32) if isinstance(size, int) else index.max(initial=-1) + 1
 
     def double(state):
         distance, elements = state
@@ -37,5 +38,5 @@ def scan_by_doubling(then: Callable, elements: Any, *, axis: int, reverse: bool 
         )
         return 2 * distance, product
 
-    start = (jnp.ones_like(size), elements)
+    start = (jnp.ones((), jnp.int32), elements)
     return lax.while_loop(lambda state: state[0] < size, double, start)[1]

@@ -5,6 +5,7 @@ The prox is found by threshold divide and conquer (see `core/tv1d_divide.h` for 
 every step of a round an associative scan, so that a round has depth O(log n).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -93,17 +94,29 @@ def no_derivative(y: Array, cotangent: Array) -> Array:
 
 def solve(x: Array, w: Array) -> Array:
     """Prox of finite lines `x` [..., n] with weights `w` [..., n - 1] >= 0."""
+    return divide(x, w, lambda jump: run_values(x, w, jump), lambda level: level - x)
+
+
+def divide(x: Array, w: Array, values: Callable, step: Callable) -> Array:
+    """The minimiser by threshold divide and conquer.
+
+    Args:
+      x: lines [..., n].
+      w: the weights of their edges.
+      values: the value of each run at its samples, from the signs of the jumps.
+      step: the derivative of the loss of each sample at a level: of 1/2 (level - x)^2.
+    """
     if x.shape[-1] in (0, 1):
         return x
 
     def split(state):
         jump, _ = state
-        above = _above(x, w, jump, run_values(x, w, jump))
+        above = _above(step(values(jump)), w, jump)
         found = above[..., 1:].astype(jump.dtype) - above[..., :-1].astype(jump.dtype)
         return jnp.where(jump == 0, found, jump), ((jump == 0) & (found != 0)).any()
 
     jump, _ = lax.while_loop(lambda state: state[1], split, (jnp.zeros_like(w), jnp.array(True)))
-    return run_values(x, w, jump)
+    return values(jump)
 
 
 def run_values(x: Array, w: Array, jump: Array) -> Array:
@@ -111,36 +124,36 @@ def run_values(x: Array, w: Array, jump: Array) -> Array:
     pull = jump * w
     pad = jnp.zeros_like(x, shape=(*x.shape[:-1], 1))
     x_pulled = x + jnp.concatenate([pull, pad], -1) - jnp.concatenate([pad, pull], -1)
-    values = _segment_mean(x_pulled, _starts(jump))
+    values = _segment_mean(x_pulled, run_starts(jump))
     # Without a weight, x bit for bit.
     return jnp.where((w == 0).all(-1, keepdims=True), x, values)
 
 
-def _starts(jump: Array) -> Array:
+def run_starts(jump: Array) -> Array:
+    """Where a run begins."""
     return jnp.concatenate([jnp.ones_like(jump, bool, shape=(*jump.shape[:-1], 1)), jump != 0], -1)
 
 
-def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
+def _above(step: Array, w: Array, jump: Array) -> Array:
     """Where the solution lies above the level of its segment: one clamped sum, then a fill."""
     # The sum m -> clip(m + step, -w, w) restarts from the known dual jump * w behind each jump, and
     # at the end of a segment only its sign counts: there the jump's own dual is the target.
-    big = jnp.full_like(x, jnp.inf, shape=(*x.shape[:-1], 1))
+    big = jnp.full_like(step, jnp.inf, shape=(*step.shape[:-1], 1))
     bound = jnp.where(jump == 0, w, big)
-    step = level - x
     restart = jnp.concatenate([jnp.zeros_like(big), jump * w], -1)
-    starts = _starts(jump)
+    first_in_run = run_starts(jump)
     lo = jnp.concatenate([-bound, -big], -1)
     hi = jnp.concatenate([bound, big], -1)
     first = jnp.clip(restart + step, lo, hi)
-    step = jnp.where(starts, 0, step)
-    lo, hi = jnp.where(starts, first, lo), jnp.where(starts, first, hi)
-    _, m, _ = scan.associative_scan(_compose, (step, lo, hi), axis=-1)
+    sums = jnp.where(first_in_run, 0, step)
+    lo, hi = jnp.where(first_in_run, first, lo), jnp.where(first_in_run, first, hi)
+    _, m, _ = scan.associative_scan(clamped_sum, (sums, lo, hi), axis=-1)
     # `m` is clamped; a sample is decided where the sum reached a bound, or at the end of a segment.
     target = jnp.concatenate([jump * w, jnp.zeros_like(big)], -1)
     ends = jnp.concatenate([jump != 0, jnp.ones_like(big, bool)], -1)
     weight = jnp.concatenate([w, big], -1)
-    before = jnp.where(starts, restart, jnp.roll(m, 1, -1))
-    raw = before + (level - x) - jnp.where(ends, target, 0)
+    before = jnp.where(first_in_run, restart, jnp.roll(m, 1, -1))
+    raw = before + step - jnp.where(ends, target, 0)
     side = jnp.where(raw < -weight, 1, jnp.where(raw > weight, -1, 0))
     side = jnp.where(ends, jnp.where(raw < 0, 1, -1), side)
     filled = scan.associative_scan(
@@ -152,7 +165,7 @@ def _above(x: Array, w: Array, jump: Array, level: Array) -> Array:
     return filled > 0
 
 
-def _compose(first, then):
+def clamped_sum(first, then):
     """`then` after `first`, for maps m -> clip(m + step, lo, hi)."""
     (s1, lo1, hi1), (s2, lo2, hi2) = first, then
     return s1 + s2, jnp.clip(lo1 + s2, lo2, hi2), jnp.clip(hi1 + s2, lo2, hi2)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/tv1d.h"
+#include "core/tv1d_mass.h"
 #include "core/tv1d_newton.h"
 #include "cpu/threads/parallel_for.h"
 #include "tests/cpp/pool.h"
@@ -64,13 +65,29 @@ int CheckNewton(const std::vector<T>& x, const std::vector<T>& lam, int64_t stri
   return wrong;
 }
 
+// With masses that are whole, of which some are 0: the sum of m y is that of m x.
+template <typename T>
+int CheckMass(const std::vector<T>& x, const std::vector<T>& lam, int64_t stride) {
+  const int64_t n = int64_t(x.size());
+  std::vector<T> y(n), mass(n), before(n), after(n);
+  for (int64_t k = 0; k < n; ++k) mass[k] = T(k * 7 % 4);
+  std::vector<double> scratch(jaxtv::kMassDoubles * n);
+  jaxtv::ProxMassLine<T>({x.data(), 1}, {lam.data(), stride}, {mass.data(), 1}, n, {y.data(), 1},
+                         {scratch.data(), n, 1});
+  for (int64_t k = 0; k < n; ++k) {
+    before[k] = mass[k] > T(0) ? mass[k] * x[k] : T(0);
+    after[k] = mass[k] * y[k];
+  }
+  return CheckMean(before, after);
+}
+
 template <typename T>
 int CheckLine(const std::vector<T>& x, const std::vector<T>& lam, int64_t stride) {
   const int64_t n = int64_t(x.size());
   std::vector<T> y(n), mean(n);
   jaxtv::ProxLine<T>({x.data(), 1}, {lam.data(), stride}, n, {y.data(), 1});
   jaxtv::RunMeanLine<T>({y.data(), 1}, {x.data(), 1}, n, {mean.data(), 1});
-  return CheckMean(x, y) + CheckNewton(x, lam, stride);
+  return CheckMean(x, y) + CheckNewton(x, lam, stride) + CheckMass(x, lam, stride);
 }
 
 template <typename T>

@@ -47,6 +47,8 @@ def right_call(rng: np.random.Generator, target: str) -> Call:
     if target == "jaxtv_prox_tv1d_newton":
         call.attributes |= {"max_steps": 10}
         call.results.append((_reduced(shape, [axis]), np.dtype("int32")))
+    if target == "jaxtv_prox_tv1d_mass":
+        call.operands.append((tuple(int(rng.choice((1, n))) for n in shape), dtype))
     if target == "jaxtv_pull_back":
         call.operands = [x, x, lam]
         call.results.append((_with(shape, axis, lam[0][axis]), dtype))
@@ -96,6 +98,7 @@ def _reduced(shape: tuple[int, ...], axes: list[int]) -> tuple[int, ...]:
 NAMES = {
     "jaxtv_prox_tv1d": {"axis": int},
     "jaxtv_prox_tv1d_newton": {"axis": int, "max_steps": int},
+    "jaxtv_prox_tv1d_mass": {"axis": int},
     "jaxtv_pull_back": {"axis": int},
     "jaxtv_prox_tvnd": {"axes": list},
     "jaxtv_prox_tvnd_warm": {"axes": list},
@@ -136,6 +139,7 @@ def _weighs(lam: Array, x: Array, axis: int) -> bool:
 
 
 def _one_per_image(array: Array, x: Array, axes: list[int], dtype: Any) -> bool:
+    """Whether there is a number for each image along `axes`, or for what images share."""
     full = _reduced(x[0], axes)
     return (
         array[1] == dtype
@@ -145,9 +149,11 @@ def _one_per_image(array: Array, x: Array, axes: list[int], dtype: Any) -> bool:
 
 
 def _lines(call: Call, x: Array, axes: list[int]) -> bool:
-    axis = axes[0]
-    lam = call.operands[-1]
-    if len(call.operands) != (3 if call.target == "jaxtv_pull_back" else 2):
+    axis, with_mass = axes[0], call.target == "jaxtv_prox_tv1d_mass"
+    if len(call.operands) != (3 if with_mass or call.target == "jaxtv_pull_back" else 2):
+        return False
+    lam = call.operands[1 if with_mass else -1]
+    if with_mass and not _one_per_image(call.operands[2], x, [], x[1]):
         return False
     if not _weighs(lam, x, axis) or call.results[0] != x:
         return False
@@ -155,7 +161,7 @@ def _lines(call: Call, x: Array, axes: list[int]) -> bool:
         return call.operands[1] == x and call.results[1:] == [
             (_with(x[0], axis, lam[0][axis]), x[1])
         ]
-    if call.target == "jaxtv_prox_tv1d":
+    if call.target == "jaxtv_prox_tv1d" or with_mass:
         return len(call.results) == 1
     lines = np.prod(_reduced(x[0], axes), dtype=np.int64)
     return (
