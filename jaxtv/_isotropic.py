@@ -2,6 +2,7 @@
 """From the arguments of prox_tv to the solver of total variation that couples differences."""
 
 import functools
+import operator
 from typing import NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jaxtv._operators import isotropic_units, tvnd
 from jaxtv._operators.isotropic_units import Layout, Limits
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import measures
+from jaxtv._plain.stencil import Stencil
 from jaxtv._plumbing import sharding
 
 TOL = 1e-3
@@ -90,6 +92,32 @@ def prox(
         ends = tuple(_ends(p, a, model) for p, a in zip(duals, axes, strict=True))
     info = jax.tree.map(lambda field: field.squeeze(coupled), info)
     return sharding.sharded_as(y, x), info._replace(dual=ends)
+
+
+@functools.partial(jax.jit, static_argnames=("axes", "model"))
+def total_variation(
+    x: ArrayLike, lam: Weights, smooth: ArrayLike, *, axes: tuple[int, ...], model: Model
+) -> Array:
+    """The penalty, of each image, with lengths h replaced by sqrt(h^2 + smooth^2) - smooth."""
+    x = jnp.asarray(x)
+    coupled = axes if model.channel_axis is None else (*axes, model.channel_axis)
+    lams = _of_pixels(lam, x, axes, model, "lam")
+    wide, *lams = sharding.placed(coupled, x.astype(_wide(x)), *lams)
+    stencil = Stencil((-1, *axes), model.is_isotropic, model.periodic)
+    steps = stencil.differences(wide)
+    squares = [
+        jnp.where(h == 0, 0, w * h) ** 2 for w, h in zip(lams, steps, strict=True)
+    ]  # an infinite weight on no step costs nothing
+    if model.channel_axis is not None:
+        squares = [s.sum(model.channel_axis, keepdims=True) for s in squares]
+    if model.is_isotropic:
+        squares = [functools.reduce(operator.add, squares)]
+    smooth = jnp.asarray(smooth, wide.dtype)
+    inside = [s + smooth**2 for s in squares]
+    lengths = [jnp.where(s > 0, jnp.sqrt(jnp.where(s > 0, s, 1)) - smooth, 0) for s in inside]
+    total = functools.reduce(operator.add, (n.sum(coupled, keepdims=True) for n in lengths))
+    fit = functools.reduce(operator.and_, ((w >= 0).all(coupled, keepdims=True) for w in lams))
+    return (total * jnp.where(fit, 1, jnp.nan)).squeeze(coupled)
 
 
 def _info_of_nothing(x: Array, coupled: tuple[int, ...]) -> ProxInfo:

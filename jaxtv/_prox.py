@@ -70,13 +70,14 @@ def checked(
         "return_info": _arguments.flag(options.return_info, "return_info"),
         "both_modes": both_modes,
     }
-    model = _model(x, axes, options)
-    if model is None:
+    model = model_of(x, axes, options.kind, options.channel_axis, options.periodic)
+    of_lines = model == _isotropic.Model(False, None, False) and options.data_weight is None
+    if of_lines and not jnp.iscomplexobj(x):
         return _prox_tv(x, lam, init, **limits, **how, num_sweeps=num_sweeps)
     if num_sweeps is not None:
         raise ValueError(
             f"num_sweeps is for anisotropic total variation with open ends, got {num_sweeps}: "
-            "leave it out; tol and max_sweeps say when an image is done."
+            "pass num_sweeps=None; tol and max_sweeps say when an image is done."
         )
     if init is not None and jnp.iscomplexobj(x):
         raise ValueError("init is for real x, got complex x: leave it out.")
@@ -84,20 +85,21 @@ def checked(
     return _isotropic.prox(x, lam, init, m, **limits, **how, model=model)
 
 
-def _model(
-    x: Array | np.ndarray, axes: tuple[int, ...], options: Options
-) -> _isotropic.Model | None:
-    """The energy, if it is not a sum over lines."""
-    kind = _arguments.choice(options.kind, "kind", KINDS)
-    channel, periodic = options.channel_axis, _arguments.flag(options.periodic, "periodic")
+def model_of(
+    x: Array | np.ndarray,
+    axes: tuple[int, ...],
+    kind: str,
+    channel_axis: int | None,
+    periodic: bool,
+) -> _isotropic.Model:
+    """The energy that these arguments of `prox_tv` name."""
+    kind = _arguments.choice(kind, "kind", KINDS)
+    periodic = _arguments.flag(periodic, "periodic")
+    channel = channel_axis
     if channel is not None:
         channel = _arguments.tv_axis(channel, x.ndim, "channel_axis")
         if channel in axes:
-            raise ValueError(
-                f"channel_axis must not be one of axes {axes}, got {options.channel_axis}."
-            )
-    if kind == "anisotropic" and channel is None and options.data_weight is None and not periodic:
-        return _isotropic.Model(False, None, False) if jnp.iscomplexobj(x) else None
+            raise ValueError(f"channel_axis must not be one of axes {axes}, got {channel_axis}.")
     return _isotropic.Model(kind == "isotropic", channel, periodic)
 
 

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Total variation over several axes: its value and its prox, composed of line solves."""
+"""The prox of total variation over several axes."""
 
-import functools
 from collections.abc import Sequence
 from typing import Literal, TypedDict, Unpack, overload
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxtv import _arguments
-from jaxtv._plain import measures
-from jaxtv._plumbing import sharding
 from jaxtv._prox import TOL, Duals, Options, ProxInfo, Weights, checked
 
 
@@ -256,55 +251,15 @@ def prox_tv_2d(
     """
     model = (kind, channel_axis, data_weight, periodic)
     limits = (num_sweeps, tol, deriv_tol, max_sweeps)
-    return checked(x, lam, Options(two(axes), *model, *limits, init, return_info))
+    return checked(x, lam, Options(named_axes(axes, 2), *model, *limits, init, return_info))
 
 
-def total_variation(x: ArrayLike, *, axes: Sequence[int], lam: Weights = 1.0) -> Array:
-    r"""The anisotropic total variation of each image.
-
-    .. math:: \sum_{a} \sum_e \lambda_{a,e} |(D_a x)_e|
-
-    Args:
-      x: floating array of any shape.
-      axes: the axes along which variation is measured.
-      lam: weight, at least 0, as in :func:`prox_tv`. An infinite one costs nothing where neighbours
-        are equal, and its derivative there is 0.
-
-    Returns:
-      Array of the shape of ``x`` without ``axes``: float64 for float64, else float32, since sums
-      over an image are out of the range of half types; inf or NaN where a sum overflows. NaN for an
-      image with a negative or NaN weight.
-
-    Raises:
-      TypeError: if an argument has a wrong type, as in :func:`prox_tv`.
-      ValueError: if an axis is out of range or repeated, ``lam`` does not broadcast, or a Python or
-        NumPy number in it is negative or NaN.
-
-    Example:
-      >>> import jax.numpy as jnp, jaxtv
-      >>> jaxtv.total_variation(jnp.array([[0.0, 1.0], [0.0, 3.0]]), axes=(0, 1))
-      Array(6., dtype=float32)
-    """
-    x = _arguments.signal(x)
-    axes = _arguments.tv_axes(axes, x.ndim)
-    lam = _arguments.real_per_axis(lam, "lam", axes)
-    _arguments.not_negative(lam, "lam")
-    unit = isinstance(lam, float) and lam == 1.0  # a constant of the program: no transfer
-    return _total_variation(x, axes=axes) if unit else _total_variation(x, lam, axes=axes)
-
-
-@functools.partial(jax.jit, static_argnames="axes")
-def _total_variation(x: ArrayLike, lam: Weights = 1.0, *, axes: tuple[int, ...]) -> Array:
-    x = jnp.asarray(x)
-    lams = _arguments.weights_per_axis(lam, x, axes)
-    x, *lams = sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
-    total = measures.total_variation(x, lams, axes)
-    return (total * jnp.where(measures.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)
-
-
-def two(axes: Sequence[int]) -> tuple[int, ...]:
-    """`axes`, if they are two."""
+def named_axes(axes: Sequence[int], count: int) -> tuple[int, ...]:
+    """`axes`, if they are so many."""
     found = _arguments.axes_tuple(axes)
-    if len(found) != 2:
-        raise ValueError(f"axes must name two axes, got {found}: use prox_tv for another number.")
+    if len(found) != count:
+        number = {2: "two", 3: "three"}[count]
+        raise ValueError(
+            f"axes must name {number} axes, got {found}: use prox_tv for another number."
+        )
     return found

@@ -47,9 +47,16 @@ def raw_from_lam(lam_init: Any) -> float:
     return lam + math.log(-math.expm1(-lam))
 
 
-def shape(num_channels: Any) -> tuple[int, ...]:
+def shape(num_channels: Any, num_axes: int | None = None) -> tuple[int, ...]:
     """The shape of the parameter."""
-    return () if num_channels is None else (_arguments.count(num_channels, "num_channels"),)
+    channels = () if num_channels is None else (_arguments.count(num_channels, "num_channels"),)
+    return channels if num_axes is None else (num_axes, *channels)
+
+
+def options_of_images(layer: Any) -> dict[str, Any]:
+    """The keyword arguments of `prox_tv` that a layer over images has as attributes."""
+    names = ("num_sweeps", "kind", "channel_axis", "tol")
+    return {name: getattr(layer, name) for name in names}
 
 
 def check_channels(num_channels: int | None, x: Array) -> None:

@@ -57,4 +57,6 @@ def prox_tv(x, lam, **options):
 @_like(_tvnd.prox_tv_2d)
 def prox_tv_2d(x, lam, axes, **options):
     """:func:`jaxtv.prox_tv_2d` with derivatives in both modes."""
-    return _prox.checked(x, lam, _prox.Options(_tvnd.two(axes), **options), both_modes=True)
+    return _prox.checked(
+        x, lam, _prox.Options(_tvnd.named_axes(axes, 2), **options), both_modes=True
+    )

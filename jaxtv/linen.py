@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _arguments, _weight
 from jaxtv._tv1d import prox_tv_1d
-from jaxtv._tvnd import prox_tv_2d, two
+from jaxtv._tvnd import TOL, named_axes, prox_tv
 
 try:
     from flax import linen as nn
@@ -43,13 +43,14 @@ class _TV(nn.Module):
         _weight.check_options(self.mode, self.lam_init, self.learned, self.param_dtype)
         return jnp.asarray(_arguments.signal(x))
 
-    def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
-        shape = _weight.shape(self.num_channels)
+    def _lam(self, x: Array, axes: tuple[int, ...], per_axis: bool = False) -> Any:
+        shape = _weight.shape(self.num_channels, len(axes) if per_axis else None)
         if not self.learned:
             return _weight.fixed(self.lam_init, x, axes)
         _weight.check_channels(self.num_channels, x)
         init = nn.initializers.constant(_weight.raw_from_lam(self.lam_init))
-        return _weight.lam_from_raw(self.param("lam_raw", init, shape, self.param_dtype))
+        lam = _weight.lam_from_raw(self.param("lam_raw", init, shape, self.param_dtype))
+        return tuple(lam) if per_axis else lam
 
 
 class TV1D(_TV):
@@ -128,15 +129,23 @@ class TV2D(_TV):
         ``lam_init``. See :mod:`jaxtv.linen` on weight decay.
       param_dtype: type of the parameter.
       axes: the image axes.
-      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
-        :func:`jaxtv.prox_tv_2d`.
+      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to ``tol``, which any ``kind`` or
+        ``channel_axis`` but the default needs.
+      kind: ``"anisotropic"`` or ``"isotropic"``, as in :func:`jaxtv.prox_tv`.
+      channel_axis: -1 couples the channels, as in :func:`jaxtv.prox_tv`.
+      tol: for ``num_sweeps=None``, the relative error, as in :func:`jaxtv.prox_tv`.
+      per_axis: hold a weight for each of ``axes``.
 
     References:
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
     """
 
-    axes: tuple[int, int] = (-3, -2)
+    axes: tuple[int, ...] = (-3, -2)
     num_sweeps: int | None = 4
+    kind: str = "anisotropic"
+    channel_axis: int | None = None
+    tol: float = TOL
+    per_axis: bool = False
 
     @nn.compact
     def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
@@ -144,13 +153,42 @@ class TV2D(_TV):
 
         Args:
           x: floating array ``[..., H, W, C]``.
-          lam: weight to use instead of the layer's own, as in :func:`jaxtv.prox_tv_2d`.
+          lam: weight to use instead of the layer's own, as in :func:`jaxtv.prox_tv`.
 
         Returns:
           Array of the shape and dtype of ``x``.
         """
         x = self._input(x)
-        axes = _arguments.tv_axes(two(self.axes), x.ndim)
-        weight = self._lam(x, axes) if lam is None else lam
-        y = prox_tv_2d(x, weight, axes=axes, num_sweeps=self.num_sweeps)
-        return _weight.apply_mode(self.mode, x, y)
+        axes = _arguments.tv_axes(named_axes(self.axes, self._count), x.ndim)
+        weight = self._lam(x, axes, self.per_axis) if lam is None else lam
+        options = _weight.options_of_images(self)
+        return _weight.apply_mode(self.mode, x, prox_tv(x, weight, axes=axes, **options))
+
+    @property
+    def _count(self) -> int:
+        return 2
+
+
+class TV3D(TV2D):
+    r"""Total variation of a volume or a film, ``[..., D, H, W, C]``.
+
+    :class:`TV2D` for three axes, with the same attributes. ``per_axis=True`` learns a weight for
+    time, or for the distance between slices, of its own.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxtv.linen
+      >>> layer = jaxtv.linen.TV3D(per_axis=True)
+      >>> x = jnp.ones((2, 5, 8, 8, 4))
+      >>> params = layer.init(jax.random.key(0), x)
+      >>> jax.tree.map(jnp.shape, params)
+      {'params': {'lam_raw': (3,)}}
+
+    References:
+      Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
+    """
+
+    axes: tuple[int, ...] = (-4, -3, -2)
+
+    @property
+    def _count(self) -> int:
+        return 3

@@ -5,7 +5,7 @@ The layers, parameters and results are those of :mod:`jaxtv.linen`, and so is th
 weight decay from ``lam_raw``.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _arguments, _weight
 from jaxtv._tv1d import prox_tv_1d
-from jaxtv._tvnd import prox_tv_2d, two
+from jaxtv._tvnd import TOL, named_axes, prox_tv
 
 try:
     from flax import nnx
@@ -33,9 +33,11 @@ class _TV(nnx.Module):
         num_channels: int | None,
         learned: bool,
         param_dtype: Any,
+        num_axes: int | None = None,
     ) -> None:
         _weight.check_options(mode, lam_init, learned, param_dtype)
-        shape = _weight.shape(num_channels)
+        shape = _weight.shape(num_channels, num_axes)
+        self.per_axis = num_axes is not None
         self.mode = mode
         self.lam_init = lam_init
         self.num_channels = num_channels
@@ -47,7 +49,10 @@ class _TV(nnx.Module):
     @property
     def lam(self) -> Any:
         """The layer's weight."""
-        return _weight.lam_from_raw(self.lam_raw[...]) if self.learned else self.lam_init
+        if not self.learned:
+            return self.lam_init
+        lam = _weight.lam_from_raw(self.lam_raw[...])
+        return tuple(lam) if self.per_axis else lam
 
     def _lam(self, x: Array, axes: tuple[int, ...]) -> Any:
         if not self.learned:
@@ -105,8 +110,12 @@ class TV2D(_TV):
 
     Args:
       axes: the image axes.
-      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to the default tolerance of
-        :func:`jaxtv.prox_tv_2d`.
+      num_sweeps: sweeps of Alg. 1 of the paper; ``None`` solves to ``tol``, which any ``kind`` or
+        ``channel_axis`` but the default needs.
+      kind: ``"anisotropic"`` or ``"isotropic"``, as in :func:`jaxtv.prox_tv`.
+      channel_axis: -1 couples the channels, as in :func:`jaxtv.prox_tv`.
+      tol: for ``num_sweeps=None``, the relative error, as in :func:`jaxtv.prox_tv`.
+      per_axis: hold a weight for each of ``axes``.
       mode: ``"smooth"`` (Eq. 3 of the paper) or ``"sharp"`` (Eq. 4).
       lam_init: initial weight, in the units of the input: one positive number, or what ``lam`` may
         be if the weight is not learned.
@@ -126,8 +135,12 @@ class TV2D(_TV):
     def __init__(
         self,
         *,
-        axes: tuple[int, int] = (-3, -2),
+        axes: tuple[int, ...] = (-3, -2),
         num_sweeps: int | None = 4,
+        kind: Literal["anisotropic", "isotropic"] = "anisotropic",
+        channel_axis: int | None = None,
+        tol: float = TOL,
+        per_axis: bool = False,
         mode: str = "smooth",
         lam_init: float = 0.1,
         num_channels: int | None = None,
@@ -136,14 +149,44 @@ class TV2D(_TV):
         rngs: nnx.Rngs | None = None,
     ) -> None:
         del rngs  # nothing is random; nnx.bridge passes it to every module
-        super().__init__(mode, lam_init, num_channels, learned, param_dtype)
-        self.axes = two(axes)
+        self.axes = named_axes(axes, self._count)
+        num_axes = self._count if per_axis else None
+        super().__init__(mode, lam_init, num_channels, learned, param_dtype, num_axes)
         self.num_sweeps = num_sweeps
+        self.kind = kind
+        self.channel_axis = channel_axis
+        self.tol = tol
 
     def __call__(self, x: ArrayLike, lam: ArrayLike | None = None) -> Array:
         """Filters ``x`` with the layer's own weight, or with ``lam``."""
         x = jnp.asarray(_arguments.signal(x))
         axes = _arguments.tv_axes(self.axes, x.ndim)
         weight = self._lam(x, axes) if lam is None else lam
-        y = prox_tv_2d(x, weight, axes=axes, num_sweeps=self.num_sweeps)
-        return _weight.apply_mode(self.mode, x, y)
+        options = _weight.options_of_images(self)
+        return _weight.apply_mode(self.mode, x, prox_tv(x, weight, axes=axes, **options))
+
+    @property
+    def _count(self) -> int:
+        return 2
+
+
+class TV3D(TV2D):
+    """Total variation of a volume or a film, see :class:`jaxtv.linen.TV3D`.
+
+    Args:
+      axes: the three axes of a volume.
+      options: those of :class:`TV2D`.
+
+    Example:
+      >>> import jax.numpy as jnp, jaxtv.nnx
+      >>> layer = jaxtv.nnx.TV3D(per_axis=True)
+      >>> layer(jnp.ones((2, 5, 8, 8, 4))).shape
+      (2, 5, 8, 8, 4)
+    """
+
+    def __init__(self, *, axes: tuple[int, ...] = (-4, -3, -2), **options: Any) -> None:
+        super().__init__(axes=axes, **options)
+
+    @property
+    def _count(self) -> int:
+        return 3

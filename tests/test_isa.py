@@ -84,7 +84,7 @@ def coupled_answers():
     import jax.numpy as jnp
 
     from jaxtv._operators import isotropic
-    from jaxtv._plain.isotropic import Stencil
+    from jaxtv._plain.stencil import Stencil
 
     found = {}
     for shape, is_isotropic in (((1, 200, 217), True), ((2, 19, 33), True), ((3, 9, 10), False)):

@@ -15,6 +15,7 @@ import pytest
 import jaxtv
 from jaxtv._operators import isotropic as operators
 from jaxtv._plain import isotropic as plain
+from jaxtv._plain.stencil import Stencil
 
 RNG = np.random.default_rng(18)
 MODELS = {
@@ -456,7 +457,7 @@ def test_batches_may_be_sharded():
 
 @pytest.mark.parametrize(("channels", "is_isotropic"), [(1, True), (2, True), (2, False)])
 def test_the_compiled_kernel_is_what_plain_jax_is(channels, is_isotropic):
-    stencil = plain.Stencil((1, 2, 3), is_isotropic, periodic=True)
+    stencil = Stencil((1, 2, 3), is_isotropic, periodic=True)
     shape = (2, channels, 7, 9)
     x = jnp.asarray(RNG.standard_normal(shape))
     m = jnp.asarray(RNG.uniform(0.5, 1, shape))
@@ -479,3 +480,27 @@ def test_the_compiled_kernel_is_what_plain_jax_is(channels, is_isotropic):
     expected = jax.jit(functools.partial(plain.solve_linear, **params))(*operands)
     z = operators.solve_linear(x, m, lams, lengths, directions, goal, limit, stencil=stencil)
     np.testing.assert_allclose(z, expected[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["isotropic", "channels", "channels, anisotropic", "periodic"])
+def test_the_value_of_the_penalty(name):
+    how = options(name)
+    lams = (0.2, 0.5)
+    found = jaxtv.total_variation(jnp.asarray(IMAGE), axes=AXES, lam=lams, **how)
+    for index, image, axes in images_of(IMAGE, name):
+        zero = [np.zeros_like(image)] * 2
+        expected = energies(image, zero, image, lams, axes, **how)[0]
+        assert float(found[index]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_smooth_loss():
+    value = functools.partial(jaxtv.total_variation, axes=(0, 1), kind="isotropic")
+    x = jnp.asarray(IMAGE[0])
+    assert float(value(x, smooth=1e-9)) == pytest.approx(float(value(x)), rel=1e-6)
+    assert (jax.grad(value)(jnp.ones((3, 3))) == 0).all()
+    direction, step = jnp.asarray(RNG.standard_normal(x.shape)), 1e-6
+    smooth = functools.partial(value, smooth=0.1)
+    expected = (smooth(x + step * direction) - smooth(x - step * direction)) / (2 * step)
+    found = (jax.grad(smooth)(x) * direction).sum()
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    assert jnp.isnan(value(x, lam=jnp.asarray(-1.0)))

@@ -99,6 +99,32 @@ def test_axes_and_sweeps_are_options():
     assert bits(converged) == bits(jaxtv.prox_tv_2d(x, 0.4, axes=(1, 2)))
 
 
+def test_the_energy_is_an_option():
+    x = maps()
+    layer = layers.TV2D(
+        kind="isotropic", channel_axis=-1, num_sweeps=None, tol=1e-2, lam_init=0.4, learned=False
+    )
+    options = {"kind": "isotropic", "channel_axis": -1, "tol": 1e-2}
+    assert bits(layer.apply({}, x)) == bits(jaxtv.prox_tv_2d(x, 0.4, axes=(1, 2), **options))
+    with pytest.raises(ValueError, match="num_sweeps=None"):
+        layers.TV2D(kind="isotropic").init(KEY, x)
+
+
+def test_volumes_with_a_weight_for_each_axis():
+    x = jnp.stack([maps(), -maps()], axis=1)
+    layer = layers.TV3D(per_axis=True, num_channels=3)
+    params = layer.init(KEY, x)
+    assert jax.tree.map(jnp.shape, params) == {"params": {"lam_raw": (3, 3)}}
+    raw = jnp.linspace(-3, 1, 9).reshape(3, 3)
+    lams = tuple(jax.nn.softplus(raw))
+    expected = jaxtv.prox_tv(x, lams, axes=(1, 2, 3), num_sweeps=4)
+    assert bits(layer.apply({"params": {"lam_raw": raw}}, x)) == bits(expected)
+    gradient = jax.grad(lambda raw: (layer.apply({"params": {"lam_raw": raw}}, x) ** 2).sum())(raw)
+    assert (gradient < 0).all()
+    with pytest.raises(ValueError, match="three"):
+        layers.TV3D(axes=(1, 2)).init(KEY, x)
+
+
 @each_layer
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 def test_the_output_has_the_type_of_the_input(layer, prox, dtype):

@@ -54,6 +54,15 @@ def test_weights_that_are_fixed_or_given(name):
     assert bits(fixed(x)) == bits(layer(lam_init=3.0)(x, 0.25))
 
 
+def test_volumes_with_a_weight_for_each_axis():
+    x = jnp.stack([maps(), -maps()], axis=1)
+    ours = nnx_layers.TV3D(per_axis=True, lam_init=0.4)
+    theirs = linen_layers.TV3D(per_axis=True, lam_init=0.4)
+    params = theirs.init(jax.random.key(0), x)
+    assert ours.lam_raw[...].shape == (3,)
+    assert bits(ours(x)) == bits(theirs.apply(params, x))
+
+
 def test_a_step_of_a_network_under_jit():
     class Net(nnx.Module):
         def __init__(self, rngs):

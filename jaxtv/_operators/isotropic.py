@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.core import ShapedArray
 
 from jaxtv._plain import isotropic as plain
-from jaxtv._plain.isotropic import Stencil
+from jaxtv._plain.stencil import Stencil
 from jaxtv._plumbing import primitive, sharding
 
 _LINEAR_LIMIT = 20_000

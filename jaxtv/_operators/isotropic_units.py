@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtv._operators import isotropic
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import isotropic_start, measures, rounded
-from jaxtv._plain.isotropic import Stencil
+from jaxtv._plain.stencil import Stencil
 
 
 class Layout(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from jaxtv._plain.isotropic import Stencil
+from jaxtv._plain.stencil import Stencil
 
 _COARSEST = 16
 _TOL = 1e-2
