@@ -30,8 +30,11 @@ def total_variation(
 
     .. math:: \sum_{a} \sum_e \lambda_{a,e} |(D_a x)_e|
 
-    and :math:`\sum_i (\sum_a \lambda_{a,i}^2 (D_a x)_i^2)^{1/2}` with ``kind="isotropic"``. The mean
-    over a batch is a loss: ``jaxtv.total_variation(x, axes=(-3, -2)).mean()``.
+    and with ``kind="isotropic"``
+
+    .. math:: \sum_i \Bigl( \sum_a \lambda_{a,i}^2 (D_a x)_i^2 \Bigr)^{1/2}.
+
+    The mean over a batch is a loss: ``jaxtv.total_variation(x, axes=(-3, -2)).mean()``.
 
     Args:
       x: floating array of any shape.
