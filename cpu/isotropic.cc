@@ -3,9 +3,9 @@
 // derivative.
 #include <cmath>
 #include <limits>
-#include <memory>
 
-#include "cpu/isotropic/solve.h"
+#include "cpu/isotropic/prox_image.h"
+#include "cpu/threads/for_images.h"
 #include "ffi/handlers.h"
 #include "ffi/images.h"
 
@@ -106,80 +106,6 @@ struct PerImageOperands {
     auto of_limit = PerImage(limit.dimensions(), call.x.dimensions(), call.axes, "limit");
     if (of_limit.has_error()) return ffi::Unexpected(of_limit.error());
     return PerImageOperands{std::move(*of_goal), std::move(*of_limit)};
-  }
-};
-
-template <typename T>
-T RoundUp(double value) {
-  const T rounded = T(value);
-  return double(rounded) < value ? std::nextafter(rounded, std::numeric_limits<T>::infinity())
-                                 : rounded;
-}
-
-template <typename T>
-void CopyRows(const Grid& grid, int planes, const Planes<T>& from, T* to) {
-  for (int k = 0; k < planes; ++k) {
-    for (int64_t row = 0; row < grid.rows; ++row, to += grid.length()) {
-      std::copy_n(from.Row(k, row), grid.length(), to);
-    }
-  }
-}
-
-// One image of a call of the prox.
-template <typename T>
-struct ProxImage {
-  const Grid& grid;
-  bool isotropic;
-  const T* x;
-  ImageOperand<T> data_weight;
-  std::vector<ImageOperand<T>> lams, init;
-  T target;
-  int64_t limit;
-  T* y;
-  std::vector<T*> duals;
-
-  struct Outcome {
-    Bounds bounds;
-    int64_t sweeps;
-  };
-
-  Outcome Solve(const SharedLoop& run) const {
-    const DataWeights<T> m(grid, data_weight);
-    const GroupWeights<T> weights(grid, lams, isotropic);
-    Iteration<T> iteration(grid, m, weights, isotropic, x, static_cast<const Linear<T>*>(nullptr));
-    for (int a = 0; a < grid.axes(); ++a) {
-      for (int c = 0; c < grid.channels; ++c) {
-        for (int64_t row = 0; row < grid.rows; ++row) {
-          const auto& from = init[size_t(a)];
-          const T* values = from.Row(grid, c, row);
-          T* to = iteration.duals().Row(a * grid.channels + c, row);
-          for (int64_t i = 0; i < grid.length(); ++i) to[i] = values[i * from.stride.back()];
-        }
-      }
-    }
-    iteration.ProjectDuals();
-    Bounds found;
-    const auto met = [&] {
-      found = iteration.Certificate(run);
-      return !(RoundUp<T>(found.bound) > target);
-    };
-    int64_t sweeps = 0;
-    // Of a constant result its rounding alone would cost much: weights may be large.
-    iteration.SetConstant();
-    if (!met()) {
-      iteration.StartFromDuals();
-      if (!met()) sweeps = Iterate(run, iteration, limit, met);
-    }
-    CopyRows(grid, grid.channels, iteration.y(), y);
-    for (int a = 0; a < grid.axes(); ++a) {
-      for (int c = 0; c < grid.channels; ++c) {
-        T* to = duals[size_t(a)] + c * grid.pixels();
-        for (int64_t row = 0; row < grid.rows; ++row, to += grid.length()) {
-          std::copy_n(iteration.duals().Row(a * grid.channels + c, row), grid.length(), to);
-        }
-      }
-    }
-    return {found, sweeps};
   }
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // CPU handlers of the certified TV prox of images.
-#include <cmath>
-#include <limits>
-
+#include "core/round_up.h"
 #include "cpu/images/image_weights.h"
 #include "cpu/images/scaling.h"
 #include "cpu/threads/for_images.h"
@@ -11,14 +9,6 @@
 
 namespace jaxtv {
 namespace {
-
-// The least T that is not below a value.
-template <typename T>
-T RoundUp(double value) {
-  const T rounded = T(value);
-  return double(rounded) < value ? std::nextafter(rounded, std::numeric_limits<T>::infinity())
-                                 : rounded;
-}
 
 // The checked operands and results of a call but the weights and duals.
 struct Call {

@@ -24,6 +24,8 @@ PROGRAMS = {
     "values": ("address,undefined", ["tests/cpp/values.cc", *LANES]),
     "images": ("address,undefined", ["tests/cpp/sanitize_images.cc"]),
     "images on threads": ("thread", ["tests/cpp/sanitize_images.cc"]),
+    "coupled images": ("address,undefined", ["tests/cpp/sanitize_isotropic.cc"]),
+    "coupled images on threads": ("thread", ["tests/cpp/sanitize_isotropic.cc"]),
     "votes": ("address,undefined", ["tests/cpp/votes.cc"]),
     "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
 }

@@ -12,7 +12,6 @@
 
 #include "core/isotropic.h"
 #include "cpu/isotropic/problem.h"
-#include "cpu/threads/for_images.h"
 
 namespace jaxtv {
 
@@ -26,7 +25,8 @@ struct Bounds {
   double gap, bound;
 };
 
-// The state of the iteration on one image.
+// The state of the iteration on one image. A Run shares the loops over its rows, as SharedLoop of
+// cpu/threads/for_images.h does.
 template <typename T>
 class Iteration {
  public:
@@ -109,7 +109,8 @@ class Iteration {
   }
 
   // Iteration k = 1, 2, ...
-  void Step(const SharedLoop& run, int64_t k, bool tested) {
+  template <typename Run>
+  void Step(const Run& run, int64_t k, bool tested) {
     const StepLengths<T> steps = StepsOf<T>(k, grid_.axes(), varied_, tested);
     if (!run.shared() || grid_.rows * grid_.length() * grid_.channels < kShared) {
       // In one pass: the duals of a row once the image is ready in all rows that they look at.
@@ -126,7 +127,8 @@ class Iteration {
   }
 
   // The gap and the error bound at the image, after it is cut to the range of the data.
-  Bounds Certificate(const SharedLoop& run) {
+  template <typename Run>
+  Bounds Certificate(const Run& run) {
     ClipImage();
     const TestSums sums = Test(run, Rows<T>().gap);
     const double square = sums.square.lane[0], rest = sums.rest.lane[0];
@@ -134,7 +136,8 @@ class Iteration {
   }
 
   // The norm of the residual of the linear problem.
-  double Residual(const SharedLoop& run) {
+  template <typename Run>
+  double Residual(const Run& run) {
     for (int c = 0; c < grid_.channels; ++c) {
       for (int64_t row = 0; row < grid_.rows; ++row) SetAfter(grid_, y_.Row(c, row));
     }
@@ -167,8 +170,8 @@ class Iteration {
     std::vector<T*> duals;
   };
 
-  template <typename Body>
-  void ForRows(const SharedLoop& run, const Body& body) const {
+  template <typename Run, typename Body>
+  void ForRows(const Run& run, const Body& body) const {
     const int64_t in_stripe =
         std::max<int64_t>(1, kStripe / std::max<int64_t>(1, grid_.length() * grid_.channels));
     run((grid_.rows + in_stripe - 1) / in_stripe, [&](int64_t begin, int64_t end) {
@@ -290,8 +293,8 @@ class Iteration {
   }
 
   // The sums over all rows, in their order, in lane 0.
-  template <typename Kernel>
-  TestSums Test(const SharedLoop& run, const Kernel& kernel) {
+  template <typename Run, typename Kernel>
+  TestSums Test(const Run& run, const Kernel& kernel) {
     std::vector<std::pair<double, double>> of_row(size_t(grid_.rows));
     ForRows(run, [&](int64_t row, Scratch& scratch) {
       TestSums sums;
@@ -344,8 +347,8 @@ class Iteration {
 
 // Iterates until `test(k)`, which is asked at the times of NextTest, or the limit; the number of
 // iterations.
-template <typename T, typename Test>
-int64_t Iterate(const SharedLoop& run, Iteration<T>& iteration, int64_t limit, const Test& test) {
+template <typename Run, typename T, typename Test>
+int64_t Iterate(const Run& run, Iteration<T>& iteration, int64_t limit, const Test& test) {
   int64_t k = 0;
   while (k < limit) {
     const int64_t due = std::min(NextTest(k), limit);
