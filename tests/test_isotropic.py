@@ -35,6 +35,14 @@ LEVELS = RNG.uniform(0.3, 2.0, SHAPE)
 IMAGE = RNG.standard_normal(SHAPE)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _quick_compilation():
+    """The programs compile for longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def options(name):
     """The keyword arguments of a model."""
     found = dict(MODELS[name])
@@ -119,10 +127,11 @@ def test_results_are_proven_by_their_duals(name, dtype):
         assert gap <= float(np.asarray(info.error_bound)[index]) ** 2 + rounding
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["isotropic", "channels", "masked", "noise levels, channels"])
 def test_error_bounds_are_true(name):
     how = options(name)
     solve = functools.partial(jaxtv.prox_tv, jnp.asarray(IMAGE), axes=AXES, **how)
+    solve = jax.jit(solve, static_argnames="return_info")
     weight = jnp.sqrt(how.get("data_weight", jnp.ones(())))
     coupled = (0, 1, 2) if "channel_axis" in how else AXES
     for lam in (0.1, 0.5):
@@ -165,16 +174,16 @@ def weights_of_every_form():
     yield "a number", 0.3
     yield "per image", generator.uniform(0.1, 0.5, (2, 1, 1))
     yield "per pixel", generator.uniform(0.1, 0.5, (5, 6))
-    yield "per axis", (0.2, 0.5)
+    yield "spacing", (0.2, 0.5)
+    yield "a pair", tuple(generator.uniform(0.1, 0.5, (5, 6)) for _ in range(2))
     yield "per axis and pixel", tuple(generator.uniform(0.1, 0.5, (2, 5, 6)) for _ in range(2))
     yield "some zero", np.where(generator.random((5, 6)) < 0.3, 0, 0.4)
     yield "one axis only", (0.3, 0.0)
 
 
-@pytest.mark.parametrize("kind", ["isotropic", "anisotropic"])
 @pytest.mark.parametrize(("form", "lam"), list(weights_of_every_form()))
-def test_weights(form, lam, kind):
-    del form
+def test_weights(form, lam):
+    kind = "anisotropic" if "axis" in form else "isotropic"
     arrays = jax.tree.map(jnp.asarray, lam)
     how = {"kind": kind, "data_weight": 1.0}
     y, info = jaxtv.prox_tv(
@@ -336,7 +345,7 @@ def test_an_image_without_data_is_0():
     np.testing.assert_array_equal(y[1], jaxtv.prox_tv_2d(IMAGE[1], 0.3, kind="isotropic"))
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 7)])
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (1, 2), (2, 2), (7, 1)])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_small_images(shape, periodic):
     x = jnp.asarray(RNG.standard_normal((2, *shape)))
@@ -357,13 +366,11 @@ def test_small_images(shape, periodic):
 
 def test_complex_numbers_are_two_channels():
     x = jnp.asarray(IMAGE)
-    for kind in ("isotropic", "anisotropic"):
-        pair = jaxtv.prox_tv_2d(x, 0.3, kind=kind, channel_axis=0, tol=1e-6)
-        y, info = jaxtv.prox_tv_2d(
-            jax.lax.complex(x[0], x[1]), 0.3, kind=kind, tol=1e-6, return_info=True
-        )
-        assert info.gap.shape == () and info.converged
-        np.testing.assert_allclose(y, jax.lax.complex(pair[0], pair[1]), atol=1e-12)
+    pair = jaxtv.prox_tv_2d(x, 0.3, kind="isotropic", channel_axis=0)
+    z = jax.lax.complex(x[0], x[1])
+    y, info = jaxtv.prox_tv_2d(z, 0.3, kind="isotropic", return_info=True)
+    assert info.gap.shape == () and info.converged
+    np.testing.assert_allclose(y, jax.lax.complex(pair[0], pair[1]), atol=1e-12)
     twice = jax.lax.complex(jnp.stack([x, 2 * x]), jnp.stack([x, -x]))
     y = jaxtv.prox_tv(twice, 0.3, axes=(2, 3), channel_axis=0, data_weight=jnp.asarray(MASK))
     parts = jnp.concatenate([twice.real, twice.imag])
