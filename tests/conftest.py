@@ -67,6 +67,15 @@ def usual_jax():
         yield
 
 
+@pytest.fixture
+def quick_compilation():
+    """For networks that compile for longer than they run: few optimisations, cheap random bits."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    with jax.default_prng_impl("unsafe_rbg"):
+        yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_programs():
     """Each compiled program takes maps of memory, of which Linux allows a process 65,530."""

@@ -16,15 +16,6 @@ from examples.edges.models import LAM_INIT, DexiNed, balanced_cross_entropy
 pytestmark = pytest.mark.usefixtures("usual_jax")
 
 
-@pytest.fixture
-def quick_compilation():
-    """These networks compile for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    with jax.default_prng_impl("unsafe_rbg"):
-        yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def vertical(column, shape=(60, 80), height=None):
     mask = np.zeros(shape, bool)
     mask[:height, column] = True

@@ -30,7 +30,7 @@ def cells(table, method):
     return [float(cell.split("/")[0].split("±")[0]) for cell in line.split("|")[2:-1]]
 
 
-def test_denoising_in_small_mode(tmp_path):
+def test_denoising_in_small_mode(tmp_path, quick_compilation):
     table = denoising.run(
         denoising.SMALL, denoising.SMALL_SETTINGS, denoising_data.stand_in(), tmp_path
     )
@@ -44,7 +44,7 @@ def test_denoising_in_small_mode(tmp_path):
     assert again == table and (tmp_path / "quality.csv").read_text() == done
 
 
-def test_smoothing_in_small_mode(tmp_path):
+def test_smoothing_in_small_mode(tmp_path, quick_compilation):
     table = smoothing.run(
         smoothing.SMALL, smoothing.SMALL_SETTINGS, smoothing_data.small(), tmp_path
     )
@@ -167,7 +167,7 @@ def test_patches_of_an_image_and_its_truth_match():
         next(random_patch(np.random.default_rng(1), [image], 21))
 
 
-def test_every_weight_of_the_tv_layers_learns():
+def test_every_weight_of_the_tv_layers_learns(quick_compilation):
     x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
     for model in (DnCNN(tv=True, depth=3, width=4), models.make("ResNetTV", 4, blocks=16)):
         variables = model.init(jax.random.key(1), x)
