@@ -225,7 +225,7 @@ def weights_per_axis(
     return tuple(weights(w, x, axis) for w, axis in zip(lams, axes, strict=True))
 
 
-def pixel_weights(value: ArrayLike, x: Array, name: str, open_end: int | None = None) -> Array:
+def pixel_weights(value: ArrayLike, x: Array, name: str, open_end: int | None) -> Array:
     """Weights with the rank of `x` and its compute type, of size 1 or full along each axis.
 
     Along `open_end` the last one may be left out.
@@ -241,7 +241,7 @@ def pixel_weights(value: ArrayLike, x: Array, name: str, open_end: int | None = 
             f"{name} must broadcast against x of shape {x.shape}, with size 1 or one element for "
             f"each pixel, got shape {given}: insert axes of size 1 with jnp.expand_dims."
         )
-    return jnp.asarray(value).reshape(shape).astype(compute_type(x))
+    return _aligned(value, x)
 
 
 def check_shapes(

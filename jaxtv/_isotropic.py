@@ -58,7 +58,7 @@ def prox(
     x = jnp.asarray(x)
     lams = _of_pixels(lam, x, axes, model, "lam")
     starts = [] if init is None else _of_pixels(init, x, axes, model, "init")
-    m = _arguments.pixel_weights(data_weight, x, "data_weight")
+    m = _arguments.sample_weights(data_weight, x, "data_weight")
     coupled = axes if model.channel_axis is None else (*axes, model.channel_axis)
     wide, m, *placed = sharding.placed(coupled, x.astype(_wide(x)), m, *lams, *starts)
     if x.size == 0:

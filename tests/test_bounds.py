@@ -24,6 +24,7 @@ KINDS = ("noise", "walk", "steps", "integers")
 
 
 LAM = 0.3125  # in every type
+line_solves = jax.jit(plain_sweeps.line_solves, static_argnums=(2, 3))
 
 
 @functools.cache
@@ -120,7 +121,7 @@ def test_certificates_from_results_and_duals_are_true(kind, offset, vote):
         want = oracle.prox_nd(x, (lam, lam), (1, 2))
         for num_sweeps in (1, 3, 40):
             lams = [lam * one, lam * one]
-            results, duals = plain_sweeps.line_solves(single, lams, (1, 2), num_sweeps)
+            results, duals = line_solves(single, lams, (1, 2), num_sweeps)
             z, gap, bound = certificate.certify(single, results, duals, lams, votes, (1, 2))
             rounding = 1e-12 * np.abs(x).max()  # of the oracle
             assert (distance(z, want) <= np.float64(bound).ravel() + rounding).all()

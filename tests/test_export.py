@@ -16,6 +16,8 @@ import jaxtv
 from jaxtv import forward
 from jaxtv._plain import scan
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 CHECKS = [export.DisabledSafetyCheck.custom_call(name) for name in jaxtv.FFI_TARGETS]
 X = np.float32(np.random.default_rng(0).normal(size=(6, 5, 8)))
 LAM = np.float32(0.4)

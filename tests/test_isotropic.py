@@ -17,6 +17,8 @@ from jaxtv._operators import isotropic as operators
 from jaxtv._plain import isotropic as plain
 from jaxtv._plain.stencil import Stencil
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RNG = np.random.default_rng(18)
 MODELS = {
     "isotropic": {"kind": "isotropic"},
@@ -33,14 +35,6 @@ AXES = (1, 2)
 MASK = np.array(RNG.random(SHAPE[1:]) < 0.6, float)
 LEVELS = RNG.uniform(0.3, 2.0, SHAPE)
 IMAGE = RNG.standard_normal(SHAPE)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_compilation():
-    """The programs compile for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def options(name):
@@ -102,8 +96,10 @@ def images_of(x, name):
     return [((k,), x[k], (0, 1)) for k in range(len(x))]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, np.float64) for name in MODELS), ("channels", np.float32), ("masked", np.float32)],
+)
 def test_results_are_proven_by_their_duals(name, dtype):
     lam, tol = 0.3, (1e-7 if dtype == np.float64 else 3e-3)
     x = jnp.asarray(IMAGE, dtype)
@@ -200,7 +196,7 @@ def test_weights(form, lam):
         assert primal - dual <= float(info.gap[k]) + 1e-13
 
 
-@pytest.mark.parametrize("name", ["isotropic", "periodic", "masked", "noise levels, channels"])
+@pytest.mark.parametrize("name", ["periodic", "masked", "noise levels, channels"])
 def test_gradients(name):
     """Against differences of values in float64, along a random direction in every argument."""
     how = options(name)
@@ -262,9 +258,8 @@ def test_second_derivatives():
     assert float(found[1]) == pytest.approx(float(expected[1]), rel=2e-3)
 
 
-@pytest.mark.parametrize("name", ["channels", "masked"])
-def test_vmap_equals_a_loop(name):
-    how = options(name)
+def test_vmap_equals_a_loop():
+    how = options("channels")
     xs = jnp.asarray(RNG.standard_normal((3, *SHAPE)))
     lams = jnp.array([0.1, 0.3, 0.5])
     solve = functools.partial(jaxtv.prox_tv, axes=AXES, tol=1e-4, **how)
@@ -293,7 +288,7 @@ def test_axes_and_channels_may_be_anywhere():
     np.testing.assert_allclose(jnp.transpose(found, (1, 3, 2, 0)), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["isotropic", "channels", "periodic, anisotropic", "masked"])
+@pytest.mark.parametrize("name", ["channels", "periodic, anisotropic", "masked"])
 def test_rules_for_numbers(name):
     how = options(name)
     x = np.tile(IMAGE, (3, 1, 1, 1))
@@ -345,7 +340,7 @@ def test_an_image_without_data_is_0():
     np.testing.assert_array_equal(y[1], jaxtv.prox_tv_2d(IMAGE[1], 0.3, kind="isotropic"))
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (1, 2), (2, 2), (7, 1)])
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (1, 2), (7, 1)])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_small_images(shape, periodic):
     x = jnp.asarray(RNG.standard_normal((2, *shape)))

@@ -211,10 +211,15 @@ def test_the_mask_in_the_documentation_keeps_the_weight_from_decay(layer, prox, 
     def after(mask):
         """Steps that do nothing but decay."""
         optimizer = optax.adamw(1e-2, weight_decay=1.0, mask=mask)
+
+        @jax.jit
+        def step(trained, state):
+            updates, state = optimizer.update(jax.tree.map(jnp.zeros_like, params), state, trained)
+            return optax.apply_updates(trained, updates), state
+
         trained, state = params, optimizer.init(params)
         for _ in range(200):
-            updates, state = optimizer.update(jax.tree.map(jnp.zeros_like, params), state, trained)
-            trained = optax.apply_updates(trained, updates)
+            trained, state = step(trained, state)
         return trained["params"]
 
     masked, plain = after(decayed), after(None)

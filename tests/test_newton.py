@@ -23,6 +23,8 @@ OWED = {"float32": 1e-5, "float64": 1e-10}
 each_dtype = pytest.mark.parametrize("dtype", OWED)
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_solver = pytest.mark.parametrize("solver", SOLVERS)
+# Optimised code of the reference is under test in test_both_solvers and in those of examples.
+quickly = pytest.mark.usefixtures("quick_compilation")
 
 newton = functools.partial(jaxtv.prox_tv_1d, method="newton")
 
@@ -124,6 +126,7 @@ def test_every_axis_and_shape_of_weight(axis):
         assert_prox(newton(jnp.array(x), jnp.array(lam), axis=axis), x, lam, axis)
 
 
+@quickly
 @pytest.mark.parametrize(
     ("max_steps", "solver"), [*((k, "compiled") for k in (0, 1, 2, 5)), (2, "reference")]
 )
@@ -144,6 +147,7 @@ def test_a_ramp_that_needs_too_many_steps():
     assert bits(y) == bits(jaxtv.prox_tv_1d(jnp.array(x), 1000.0))
 
 
+@quickly
 @each_solver
 def test_a_line_does_not_change_its_batch_mates(solver):
     x = signal("walk", (6, 40))
@@ -153,6 +157,7 @@ def test_a_line_does_not_change_its_batch_mates(solver):
     np.testing.assert_allclose(y, jnp.concatenate([y for y, _ in alone]), rtol=0, atol=1e-14)
 
 
+@quickly
 @each_solver
 @each_dtype
 def test_ties_are_exact(dtype, solver):
@@ -235,6 +240,7 @@ def test_empty_and_short_lines(shape, solver):
     assert newton(x, 0.25, return_info=True)[1].iterations.shape == shape[:-1]
 
 
+@quickly
 @each_solver
 @each_dtype
 def test_weights_without_effect(dtype, solver):
@@ -246,6 +252,7 @@ def test_weights_without_effect(dtype, solver):
         np.testing.assert_allclose(y, x.mean(-1, keepdims=True).repeat(30, -1), atol=1e-6)
 
 
+@quickly
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, "weight"])
 @each_solver
 def test_a_bad_line_is_nan_and_no_other(bad, solver):

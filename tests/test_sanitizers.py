@@ -36,7 +36,7 @@ PROGRAMS = {
 def test_clean_under_sanitizers(name, tmp_path):
     sanitizers, sources = PROGRAMS[name]
     program = tmp_path / "program"
-    flags = ["-std=c++17", "-g", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
+    flags = ["-std=c++17", "-g1", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
     sanitize = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-pthread"]
     build = [COMPILER, *flags, *sanitize, "-I.", *sources, "-o", str(program)]
     subprocess.run(build, check=True, cwd=ROOT)

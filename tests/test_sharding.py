@@ -15,6 +15,8 @@ from jax.sharding import PartitionSpec as P
 import jaxtv
 from jaxtv import forward
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 BATCH, OTHER = 16, 2  # over 8 devices, and along a second batch axis
 
 # Operators on the last axes of x, and how many of them are TV axes.

@@ -38,8 +38,10 @@ T UnitOf(const T* x, int64_t pixels) {
   T low, high;
   double sum;
   if (!Pixels<T>().extent(pixels, x, &low, &high, &sum)) return T(1);
-  const int exponent = std::ilogb(std::max(std::abs(low), std::abs(high)));
-  const bool safe = std::abs(exponent) < kMost * 2 / 5 || (low == T(0) && high == T(0));
+  const T largest = std::max(std::abs(low), std::abs(high));
+  if (largest == T(0)) return T(1);  // has no exponent
+  const int exponent = std::ilogb(largest);
+  const bool safe = std::abs(exponent) < kMost * 2 / 5;
   return safe ? T(1) : std::ldexp(T(1), std::clamp(-exponent, 8 - kMost, kMost - 8));
 }
 
