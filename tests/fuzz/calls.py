@@ -12,8 +12,9 @@ import numpy as np
 
 import jaxtv
 from fuzz import worker
+from fuzz.call import Array, Call
 from fuzz.tally import Finding, Tally
-from fuzz.targets import Array, Call, is_right, right_call
+from fuzz.targets import is_right, right_call
 
 FAR = (-1, 3, 4, 100, 2**31, 2**62, 2**63 - 1, -(2**63))
 DTYPES = ("float32", "float64", "float16", "int32", "uint8", "bool", "complex64")

@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Right calls of every custom call, and which calls are right: what the handlers must accept."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Array = tuple[tuple[int, ...], np.dtype]  # shape and dtype
-
-
-@dataclasses.dataclass
-class Call:
-    """A call of a target; operands and results are known by shape and dtype."""
-
-    target: str
-    operands: list[Array]
-    results: list[Array]
-    attributes: dict[str, Any]
+from fuzz import coupled
+from fuzz.call import Array, Call
 
 
 def right_call(rng: np.random.Generator, target: str) -> Call:
@@ -42,6 +32,8 @@ def right_call(rng: np.random.Generator, target: str) -> Call:
         return _call_of_images(target, x, axes, lams, [weight(a) for a in axes])
     if target.startswith("jaxtv_sweeps"):
         return _call_of_sweeps(rng, target, x, axes, lams)
+    if "isotropic" in target:
+        return coupled.right_call(rng, target, x)
     lam = weight(axis)
     call = Call(target, [x, lam], [x], {"axis": axis})
     if target == "jaxtv_prox_tv1d_newton":
@@ -103,6 +95,8 @@ NAMES = {
     "jaxtv_prox_tvnd": {"axes": list},
     "jaxtv_prox_tvnd_warm": {"axes": list},
     "jaxtv_component_mean": {"axes": list},
+    "jaxtv_prox_isotropic": coupled.NAMES,
+    "jaxtv_isotropic_linear": coupled.NAMES,
     "jaxtv_sweeps": {"axes": list, "num_sweeps": int, "keep_bits": bool},
     "jaxtv_sweeps_reverse": {"axes": list, "num_sweeps": int, "edges": list},
 }
@@ -126,6 +120,8 @@ def is_right(call: Call) -> bool:
     axes = attributes.get("axes", [attributes.get("axis")])
     if not axes or not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
         return False
+    if names == coupled.NAMES:
+        return coupled.is_right(call, x, axes)
     return _RULES[call.target](call, x, axes)
 
 
@@ -224,4 +220,5 @@ def _sweeps(call: Call, x: Array, axes: list[int]) -> bool:
 _RULES: dict[str, Callable[[Call, Array, list[int]], bool]] = {
     name: _sweeps if "sweeps" in name else _images if "axes" in names else _lines
     for name, names in NAMES.items()
+    if names != coupled.NAMES
 }
