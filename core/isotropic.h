@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What all implementations of the primal-dual method of jaxtv/_plain/isotropic.py share: its step
-// lengths, its relaxation, and when the certificate is looked at.
+// The schedule of the primal-dual method of jaxtv/_plain/isotropic.py: its step lengths, its
+// relaxation, and when the certificate is looked at.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "core/line.h"
 
@@ -16,10 +15,6 @@ constexpr double kRelaxation = 1.9;
 // Data weights below this fraction of the largest ask for longer steps.
 constexpr double kVaried = 0.25;
 
-// Projected duals are this factor shorter, so that rounding leaves them feasible.
-template <typename T>
-constexpr T kInside = T(1) - T(8) * std::numeric_limits<T>::epsilon();
-
 // The lengths of the steps of an iteration.
 template <typename T>
 struct StepLengths {
@@ -27,7 +22,7 @@ struct StepLengths {
 };
 
 // Those of iteration k = 1, 2, ... of an image with so many axes. The result of an iteration that
-// is tested is not relaxed: its duals are feasible.
+// is tested is not relaxed: its duals are feasible, but for rounding.
 template <typename T>
 JAXTV_HD inline StepLengths<T> StepsOf(int64_t k, int axes, bool varied, bool tested) {
   const T number = T(k);

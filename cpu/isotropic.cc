@@ -237,7 +237,7 @@ ffi::Error LinearProblem(ffi::ThreadPool pool, ffi::AnyBuffer source, ffi::AnyBu
           return !(found > goal);
         });
       }
-      CopyRows(grid, grid.channels, iteration.y(), to);
+      CopyRows(grid, iteration.y(), 0, to);
       if (!std::isfinite(square)) std::fill_n(to, size, std::numeric_limits<T>::quiet_NaN());
       static_cast<T*>(residual->untyped_data())[i] = T(found);
       sweeps->typed_data()[i] = int32_t(made);

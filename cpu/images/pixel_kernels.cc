@@ -5,12 +5,6 @@
 
 #include <cstring>
 
-#if defined(_MSC_VER)
-#define JAXTV_RESTRICT __restrict
-#else
-#define JAXTV_RESTRICT __restrict__
-#endif
-
 namespace jaxtv {
 namespace JAXTV_ISA {
 namespace {

@@ -7,22 +7,9 @@
 #include <cstdint>
 
 #include "cpu/simd/isa.h"
+#include "cpu/simd/rows.h"
 
 namespace jaxtv {
-
-constexpr int kRowSumLanes = 16;
-
-// A sum in double whose order does not depend on how wide vectors are: term i of a row goes to
-// partial sum i % kRowSumLanes.
-struct RowSum {
-  double lane[kRowSumLanes] = {};
-
-  double Total() const {
-    double total = 0;
-    for (const double s : lane) total += s;
-    return total;
-  }
-};
 
 // The sums that alternating.h needs of one pass of line solves.
 struct StepSums {
@@ -32,13 +19,6 @@ struct StepSums {
 // The two parts of the duality gap of certificate.h.
 struct GapSums {
   RowSum square, jumps;
-};
-
-// Weights of the edges that a row of pixels has: one for each, or one for all.
-template <typename T>
-struct RowWeights {
-  const T* each;  // or null:
-  T all;
 };
 
 // The factors of the terms of z in the optimised sweep of alternating.h.

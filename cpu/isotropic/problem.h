@@ -117,7 +117,7 @@ class DataWeights {
     }
   }
 
-  RowOf<T> Row(int channel, int64_t row) const {
+  RowWeights<T> Row(int channel, int64_t row) const {
     return {one_ ? nullptr : each_.Row(channel, row), all_};
   }
   const T* Each(int channel, int64_t row) const {

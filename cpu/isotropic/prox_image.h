@@ -11,9 +11,10 @@
 
 namespace jaxtv {
 
+// Copies an image of all channels, of which `first` is the plane of the first one.
 template <typename T>
-void CopyRows(const Grid& grid, int planes, const Planes<T>& from, T* to) {
-  for (int k = 0; k < planes; ++k) {
+void CopyRows(const Grid& grid, const Planes<T>& from, int first, T* to) {
+  for (int k = first; k < first + grid.channels; ++k) {
     for (int64_t row = 0; row < grid.rows; ++row, to += grid.length()) {
       std::copy_n(from.Row(k, row), grid.length(), to);
     }
@@ -66,14 +67,9 @@ struct ProxImage {
       iteration.StartFromDuals();
       if (!met()) sweeps = Iterate(run, iteration, limit, met);
     }
-    CopyRows(grid, grid.channels, iteration.y(), y);
+    CopyRows(grid, iteration.y(), 0, y);
     for (int a = 0; a < grid.axes(); ++a) {
-      for (int c = 0; c < grid.channels; ++c) {
-        T* to = duals[size_t(a)] + c * grid.pixels();
-        for (int64_t row = 0; row < grid.rows; ++row, to += grid.length()) {
-          std::copy_n(iteration.duals().Row(a * grid.channels + c, row), grid.length(), to);
-        }
-      }
+      CopyRows(grid, iteration.duals(), a * grid.channels, duals[size_t(a)]);
     }
     return {found, sweeps};
   }

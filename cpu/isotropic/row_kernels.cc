@@ -5,12 +5,7 @@
 
 #include <cmath>
 #include <cstring>
-
-#if defined(_MSC_VER)
-#define JAXTV_RESTRICT __restrict
-#else
-#define JAXTV_RESTRICT __restrict__
-#endif
+#include <type_traits>
 
 namespace jaxtv {
 namespace JAXTV_ISA {
@@ -19,25 +14,18 @@ namespace {
 // 1 / sqrt(square) to a few ulp, without the instructions for roots and quotients, which take many
 // times as long as products; a large number for 0. Each Newton step doubles the digits of a guess
 // that is read off the exponent.
-inline float InverseRoot(float square) {
-  int32_t bits;
+template <typename T>
+inline T InverseRoot(T square) {
+  constexpr bool kSingle = sizeof(T) == sizeof(float);
+  using Bits = std::conditional_t<kSingle, int32_t, int64_t>;
+  constexpr Bits kGuess = Bits(kSingle ? 0x5f375a86 : 0x5fe6eb50c7b537a9);
+  Bits bits;
   std::memcpy(&bits, &square, sizeof(bits));
-  bits = 0x5f375a86 - (bits >> 1);
-  float y;
+  bits = kGuess - (bits >> 1);
+  T y;
   std::memcpy(&y, &bits, sizeof(y));
-  const float half = 0.5f * square;
-  for (int i = 0; i < 3; ++i) y = y * (1.5f - half * y * y);
-  return y;
-}
-
-inline double InverseRoot(double square) {
-  int64_t bits;
-  std::memcpy(&bits, &square, sizeof(bits));
-  bits = 0x5fe6eb50c7b537a9 - (bits >> 1);
-  double y;
-  std::memcpy(&y, &bits, sizeof(y));
-  const double half = 0.5 * square;
-  for (int i = 0; i < 4; ++i) y = y * (1.5 - half * y * y);
+  const T half = T(0.5) * square;
+  for (int i = 0; i < (kSingle ? 3 : 4); ++i) y = y * (T(1.5) - half * y * y);
   return y;
 }
 
@@ -146,16 +134,17 @@ void Move(const DualRow<T>& row, int axis, const AxisRow<T>& ahead, const T* JAX
   }
 }
 
-// sum += a b, over the axes and channels of each group.
-template <typename T, typename A, typename B>
-void AddProducts(const DualRow<T>& row, const A& a, const B& b, T* sums) {
-  for (int64_t i = 0; i < row.axes * row.n; ++i) sums[i] = T(0);
+// The sums over the axes and channels of each group of products of two rows, a(member) and
+// b(member).
+template <typename Row, typename A, typename B, typename Sum>
+void SumProducts(const Row& row, const A& a, const B& b, Sum* sums) {
+  for (int64_t i = 0; i < row.axes * row.n; ++i) sums[i] = Sum(0);
   for (int k = 0; k < row.axes; ++k) {
-    T* JAXTV_RESTRICT sum = sums + (row.isotropic ? 0 : k) * row.n;
+    Sum* JAXTV_RESTRICT sum = sums + (row.isotropic ? 0 : k) * row.n;
     for (int c = 0; c < row.channels; ++c) {
-      const T* JAXTV_RESTRICT left = a(k * row.channels + c);
-      const T* right = b(k * row.channels + c);
-      for (int64_t i = 0; i < row.n; ++i) sum[i] += left[i] * right[i];
+      const auto* left = a(k * row.channels + c);
+      const auto* right = b(k * row.channels + c);
+      for (int64_t i = 0; i < row.n; ++i) sum[i] += Sum(left[i]) * Sum(right[i]);
     }
   }
 }
@@ -176,9 +165,9 @@ void Dual(const DualRow<T>& row) {
     }
   }
   if (row.lengths == nullptr) {
-    AddProducts(row, moved, moved, sums);
+    SumProducts(row, moved, moved, sums);
   } else {
-    AddProducts(row, moved, [&](int member) { return row.directions[member]; }, sums);
+    SumProducts(row, moved, [&](int member) { return row.directions[member]; }, sums);
   }
   const int groups = row.isotropic ? 1 : row.axes;
   const T step = row.step, relaxation = row.relaxation;
@@ -217,11 +206,11 @@ void Dual(const DualRow<T>& row) {
 }
 
 // Adds the terms of a row. Terms are made in a loop of their own, which GCC turns into vectors.
-void Add(int64_t n, const double* JAXTV_RESTRICT terms, LaneSum* sum) {
-  LaneSum s = *sum;
+void Add(int64_t n, const double* JAXTV_RESTRICT terms, RowSum* sum) {
+  RowSum s = *sum;
   int64_t i = 0;
-  for (; i + kRowLanes <= n; i += kRowLanes) {
-    for (int lane = 0; lane < kRowLanes; ++lane) s.lane[lane] += terms[i + lane];
+  for (; i + kRowSumLanes <= n; i += kRowSumLanes) {
+    for (int lane = 0; lane < kRowSumLanes; ++lane) s.lane[lane] += terms[i + lane];
   }
   for (int lane = 0; i < n; ++i, ++lane) s.lane[lane] += terms[i];
   *sum = s;
@@ -273,21 +262,6 @@ void Steps(const TestRow<T>& row) {
   }
 }
 
-// The sums over the axes and channels of each group of h times another row.
-template <typename T, typename Other>
-void SumProducts(const TestRow<T>& row, const Other& other, double* sums) {
-  for (int64_t i = 0; i < row.axes * row.n; ++i) sums[i] = 0;
-  for (int k = 0; k < row.axes; ++k) {
-    double* JAXTV_RESTRICT sum = sums + (row.isotropic ? 0 : k) * row.n;
-    for (int c = 0; c < row.channels; ++c) {
-      const int member = k * row.channels + c;
-      const double* h = row.work + member * row.n;
-      const auto* factor = other(member);
-      for (int64_t i = 0; i < row.n; ++i) sum[i] += h[i] * double(factor[i]);
-    }
-  }
-}
-
 template <typename T>
 void Gap(const TestRow<T>& row, TestSums* sums) {
   const int64_t n = row.n;
@@ -321,8 +295,9 @@ void Gap(const TestRow<T>& row, TestSums* sums) {
     Add(n, size, &sums->rest);
   }
   Steps(row);
-  SumProducts(row, [&](int member) { return row.work + member * n; }, squares);
-  SumProducts(row, [&](int member) { return row.duals[member].here; }, products);
+  const auto steps = [&](int member) { return row.work + member * n; };
+  SumProducts(row, steps, steps, squares);
+  SumProducts(row, steps, [&](int member) { return row.duals[member].here; }, products);
   for (int k = 0; k < (row.isotropic ? 1 : row.axes); ++k) {
     const T* JAXTV_RESTRICT r = row.radii[k];
     const double* JAXTV_RESTRICT square = squares + k * n;
@@ -356,7 +331,8 @@ void Residual(const TestRow<T>& row, TestSums* sums) {
     Add(n, terms, &sums->square);
   }
   Steps(row);
-  SumProducts(row, [&](int member) { return row.directions[member]; }, along);
+  const auto steps = [&](int member) { return row.work + member * n; };
+  SumProducts(row, steps, [&](int member) { return row.directions[member]; }, along);
   for (int k = 0; k < row.axes; ++k) {
     const T* JAXTV_RESTRICT r = row.radii[k];
     const double* JAXTV_RESTRICT of_group = along + (row.isotropic ? 0 : k) * n;

@@ -10,29 +10,9 @@
 #include <cstdint>
 
 #include "cpu/simd/isa.h"
+#include "cpu/simd/rows.h"
 
 namespace jaxtv {
-
-constexpr int kRowLanes = 16;
-
-// Sums in double, in an order that does not depend on how wide vectors are: term i of a row goes to
-// partial sum i % kRowLanes.
-struct LaneSum {
-  double lane[kRowLanes] = {};
-
-  double Total() const {
-    double total = 0;
-    for (const double s : lane) total += s;
-    return total;
-  }
-};
-
-// A number for each pixel of a row, or one for all.
-template <typename T>
-struct RowOf {
-  const T* each;  // or null:
-  T all;
-};
 
 // Rows of one channel along all axes: the values there, and those one step before or after.
 template <typename T>
@@ -49,7 +29,7 @@ struct PrimalRow {
   const AxisRow<T>* duals;   // of each axis, with those before
   const AxisRow<T>* slopes;  // the same of what they are multiplied by, or null for 1
   const T* source;
-  RowOf<T> data_weight;
+  RowWeights<T> data_weight;
   T step, relaxation;
   T* y;
   T* ahead;  // 2 y' - y
@@ -92,7 +72,7 @@ struct TestRow {
 };
 
 struct TestSums {
-  LaneSum square, rest;
+  RowSum square, rest;
 };
 
 template <typename T>

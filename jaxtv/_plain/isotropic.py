@@ -20,7 +20,7 @@ which to stop after k iterations is 3/k to 5/k). They need data everywhere: wher
 against its largest, only the square root of k shortens them.
 
 The derivative solves the linearised problem by the linearised iteration: `solve_linear`.
-`cpu/isotropic/solve.h` and `cuda/isotropic/` compute the same.
+`cpu/isotropic/solve.h` computes the same.
 """
 
 from collections.abc import Callable, Sequence
