@@ -225,25 +225,6 @@ def weights_per_axis(
     return tuple(weights(w, x, axis) for w, axis in zip(lams, axes, strict=True))
 
 
-def pixel_weights(value: ArrayLike, x: Array, name: str, open_end: int | None) -> Array:
-    """Weights with the rank of `x` and its compute type, of size 1 or full along each axis.
-
-    Along `open_end` the last one may be left out.
-    """
-    given = jnp.shape(value)
-    shape = (1,) * (x.ndim - len(given)) + given
-    fits = len(given) <= x.ndim and all(
-        size in (1, full) or (d == open_end and size == full - 1)
-        for d, (size, full) in enumerate(zip(shape, x.shape, strict=True))
-    )
-    if not fits:
-        raise ValueError(
-            f"{name} must broadcast against x of shape {x.shape}, with size 1 or one element for "
-            f"each pixel, got shape {given}: insert axes of size 1 with jnp.expand_dims."
-        )
-    return _aligned(value, x)
-
-
 def check_shapes(
     lam: ArrayLike | tuple[ArrayLike, ...], x: Array, axes: tuple[int, ...], name: str = "lam"
 ) -> None:
@@ -299,10 +280,13 @@ def ring_weights(lam: ArrayLike, x: Array, axis: int) -> Array:
     return _aligned(lam, x)
 
 
-def sample_weights(value: ArrayLike, x: Array, name: str) -> Array:
-    """A weight for each sample, with the rank of `x` and its compute type."""
+def sample_weights(value: ArrayLike, x: Array, name: str, open_end: int | None = None) -> Array:
+    """A weight for each sample, with the rank of `x` and its compute type.
+
+    Along the axis `open_end` there may be one less.
+    """
     given = jnp.shape(value)
-    if not _broadcasts(given, x):
+    if not _broadcasts(given, x, open_end):
         raise ValueError(
             f"{name} must broadcast against x of shape {x.shape}, with size 1 or that of x along "
             f"each axis, got shape {given}: insert axes of size 1 with jnp.expand_dims."
@@ -316,10 +300,12 @@ def _aligned(weights: ArrayLike, x: Array) -> Array:
     return jnp.expand_dims(array, range(x.ndim - array.ndim)).astype(compute_type(x))
 
 
-def _broadcasts(given: tuple[int, ...], x: Array) -> bool:
+def _broadcasts(given: tuple[int, ...], x: Array, open_end: int | None = None) -> bool:
     shape = (1,) * (x.ndim - len(given)) + given
-    sizes = zip(shape, x.shape, strict=False)
-    return len(given) <= x.ndim and all(size in (1, full) for size, full in sizes)
+    return len(given) <= x.ndim and all(
+        size in (1, full, full - (d == open_end))
+        for d, (size, full) in enumerate(zip(shape, x.shape, strict=True))
+    )
 
 
 def compute_type(x: Array) -> jnp.dtype:

@@ -15,7 +15,6 @@ from jaxtv._operators import isotropic_units, tvnd
 from jaxtv._operators.isotropic_units import Layout, Limits
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import measures
-from jaxtv._plain.stencil import Stencil
 from jaxtv._plumbing import sharding
 
 TOL = 1e-3
@@ -103,21 +102,20 @@ def total_variation(
     coupled = axes if model.channel_axis is None else (*axes, model.channel_axis)
     lams = _of_pixels(lam, x, axes, model, "lam")
     wide, *lams = sharding.placed(coupled, x.astype(_wide(x)), *lams)
-    stencil = Stencil((-1, *axes), model.is_isotropic, model.periodic)
-    steps = stencil.differences(wide)
-    squares = [
-        jnp.where(h == 0, 0, w * h) ** 2 for w, h in zip(lams, steps, strict=True)
-    ]  # an infinite weight on no step costs nothing
-    if model.channel_axis is not None:
-        squares = [s.sum(model.channel_axis, keepdims=True) for s in squares]
-    if model.is_isotropic:
-        squares = [functools.reduce(operator.add, squares)]
+    layout = Layout(axes, model.channel_axis)
+    images, *lams = (layout.images(a) for a in (wide, *lams))
+    stencil = layout.stencil(images, model.is_isotropic, model.periodic)
+    differences = stencil.differences(images)
+    # An infinite weight on no step costs nothing.
+    steps = [jnp.where(d == 0, 0, w * d) for w, d in zip(lams, differences, strict=True)]
     smooth = jnp.asarray(smooth, wide.dtype)
-    inside = [s + smooth**2 for s in squares]
-    lengths = [jnp.where(s > 0, jnp.sqrt(jnp.where(s > 0, s, 1)) - smooth, 0) for s in inside]
-    total = functools.reduce(operator.add, (n.sum(coupled, keepdims=True) for n in lengths))
-    fit = functools.reduce(operator.and_, ((w >= 0).all(coupled, keepdims=True) for w in lams))
-    return (total * jnp.where(fit, 1, jnp.nan)).squeeze(coupled)
+    total = jnp.zeros((), wide.dtype)
+    for square in stencil.squares(steps)[: 1 if model.is_isotropic else None]:
+        inside = square + smooth**2
+        length = jnp.where(inside > 0, jnp.sqrt(jnp.where(inside > 0, inside, 1)) - smooth, 0)
+        total = total + length.sum(stencil.axes, keepdims=True)
+    fit = functools.reduce(operator.and_, ((w >= 0).all(stencil.axes, keepdims=True) for w in lams))
+    return (total * jnp.where(fit, 1, jnp.nan)).squeeze(stencil.axes)
 
 
 def _info_of_nothing(x: Array, coupled: tuple[int, ...]) -> ProxInfo:
@@ -143,7 +141,7 @@ def _of_pixels(
     found = []
     for k, (entry, axis) in enumerate(zip(entries, axes, strict=True)):
         label = f"{name}[{k}]" if isinstance(value, tuple) else name
-        array = _arguments.pixel_weights(entry, x, label, open_end=None if model.periodic else axis)
+        array = _arguments.sample_weights(entry, x, label, None if model.periodic else axis)
         if model.channel_axis is not None and name == "lam" and array.shape[model.channel_axis] > 1:
             raise ValueError(
                 f"{label} must have size 1 along channel_axis {model.channel_axis}, got shape "

@@ -12,6 +12,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxtv import _arguments, _isotropic, _tv1d
+from jaxtv._isotropic import TOL, Weights
 from jaxtv._operators import sweeps, tvnd
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import certificate, measures
@@ -19,11 +20,9 @@ from jaxtv._plain import sweeps as plain_sweeps
 from jaxtv._plumbing import sharding
 
 DERIV_TOL = 1e-6
-TOL = 1e-3
 MAX_SWEEPS = 1000
 KINDS = ("anisotropic", "isotropic")
 _DEFAULTS = {"tol": TOL}
-Weights = ArrayLike | tuple[ArrayLike, ...]
 Duals = ArrayLike | tuple[ArrayLike, ...]
 
 

@@ -140,6 +140,8 @@ class TV2D(_TV):
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
     """
 
+    _count = 2  # the number of axes
+
     axes: tuple[int, ...] = (-3, -2)
     num_sweeps: int | None = 4
     kind: str = "anisotropic"
@@ -164,10 +166,6 @@ class TV2D(_TV):
         options = _weight.options_of_images(self)
         return _weight.apply_mode(self.mode, x, prox_tv(x, weight, axes=axes, **options))
 
-    @property
-    def _count(self) -> int:
-        return 2
-
 
 class TV3D(TV2D):
     r"""Total variation of a volume or a film, ``[..., D, H, W, C]``.
@@ -187,8 +185,6 @@ class TV3D(TV2D):
       Yeh, Hu, Ren, Schwing, "Total Variation Optimization Layers for Computer Vision", CVPR 2022.
     """
 
-    axes: tuple[int, ...] = (-4, -3, -2)
+    _count = 3
 
-    @property
-    def _count(self) -> int:
-        return 3
+    axes: tuple[int, ...] = (-4, -3, -2)

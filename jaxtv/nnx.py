@@ -132,6 +132,8 @@ class TV2D(_TV):
       (2, 8, 8, 4)
     """
 
+    _count = 2  # the number of axes
+
     def __init__(
         self,
         *,
@@ -165,10 +167,6 @@ class TV2D(_TV):
         options = _weight.options_of_images(self)
         return _weight.apply_mode(self.mode, x, prox_tv(x, weight, axes=axes, **options))
 
-    @property
-    def _count(self) -> int:
-        return 2
-
 
 class TV3D(TV2D):
     """Total variation of a volume or a film, see :class:`jaxtv.linen.TV3D`.
@@ -184,9 +182,7 @@ class TV3D(TV2D):
       (2, 5, 8, 8, 4)
     """
 
+    _count = 3
+
     def __init__(self, *, axes: tuple[int, ...] = (-4, -3, -2), **options: Any) -> None:
         super().__init__(axes=axes, **options)
-
-    @property
-    def _count(self) -> int:
-        return 3

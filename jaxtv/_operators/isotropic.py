@@ -119,13 +119,12 @@ def _solve_jvp(stencil, primals, tangents):
     dx, dm, dlams, *_ = tangents
 
     def force(x: Array, m: Array, lams: tuple[Array, ...]) -> Array:
-        steps = [w * d for w, d in zip(lams, stencil.differences(y), strict=True)]
-        pairs = zip(lams, _directions(steps, active, stencil), strict=True)
-        return m * (y - x) + stencil.adjoint([w * n for w, n in pairs])
+        steps = stencil.steps(lams, y)
+        return m * (y - x) + stencil.force(lams, _directions(steps, active, stencil))
 
     _, moved = jax.jvp(force, (x, m, lams), (dx, dm, dlams))
     dy = _solve_at(-moved, y, m, lams, active, lax.stop_gradient(deriv_tol), stencil)
-    no_tangents = jax.tree.map(_no_tangent, solution)
+    no_tangents = jax.tree.map(primitive.no_tangent, solution)
     return solution, no_tangents._replace(y=dy)
 
 
@@ -165,7 +164,7 @@ def _solve_at(
 ) -> Array:
     """The solution z of (M + D^T C D) z = source at y, without differences in inactive groups."""
     _, slopes = stencil.radii(lams, y)
-    steps = [s * d for s, d in zip(slopes, stencil.differences(y), strict=True)]
+    steps = stencil.steps(slopes, y)
     safe = [jnp.where(a, h, 1) for a, h in zip(active, steps, strict=True)]
     lengths = [jnp.where(a, n, 0) for a, n in zip(active, stencil.lengths(safe), strict=True)]
     directions = _directions(steps, active, stencil)
@@ -195,14 +194,10 @@ def _active_groups(
 ) -> tuple[Array, ...]:
     """Where the projection of p + s D y on the duals of a group changes it."""
     radii, slopes = stencil.radii(lams, solution.y)
-    steps = [s * d for s, d in zip(slopes, stencil.differences(solution.y), strict=True)]
+    steps = stencil.steps(slopes, solution.y)
     ahead = [p + h for p, h in zip(solution.duals, steps, strict=True)]
     found = zip(stencil.lengths(ahead), stencil.lengths(steps), radii, strict=True)
     return tuple((length > r) & (step > 0) & (r > 0) for length, step, r in found)
-
-
-def _no_tangent(value: Array) -> Array:
-    return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
 
 
 def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...], **__) -> list[ShapedArray]:
@@ -225,13 +220,12 @@ def _linear_jvp(primals, tangents, **params):
         """H z but for inactive groups, which have no coefficient."""
         lams, lengths, q = (others[k * count : (k + 1) * count] for k in range(3))
         radii, slopes = stencil.radii(lams, z)
-        steps = [s * d for s, d in zip(slopes, stencil.differences(z), strict=True)]
-        across = stencil.across(steps, q)
-        forces = [
-            s * jnp.where(n > 0, r * h / jnp.where(n > 0, n, 1), 0)
-            for s, r, h, n in zip(slopes, radii, across, lengths, strict=True)
+        across = stencil.across(stencil.steps(slopes, z), q)
+        duals = [
+            jnp.where(n > 0, r * h / jnp.where(n > 0, n, 1), 0)
+            for r, h, n in zip(radii, across, lengths, strict=True)
         ]
-        return m * z + stencil.adjoint(forces)
+        return m * z + stencil.force(slopes, duals)
 
     coefficients, moves = (m, *others), (dm, *dothers)
     right = jnp.zeros_like(source) if dsource is None else dsource

@@ -30,6 +30,11 @@ class Layout(NamedTuple):
         channel = a.ndim - 1 if self.channel is None else self.channel
         return jnp.moveaxis(a, (channel, *self.axes), range(-len(self.axes) - 1, 0))
 
+    def stencil(self, images: Array, is_isotropic: bool, periodic: bool) -> Stencil:
+        """The differences and groups of what `images` returns."""
+        axes = range(images.ndim - len(self.axes) - 1, images.ndim)
+        return Stencil(tuple(axes), is_isotropic, periodic)
+
     def restored(self, images: Array) -> Array:
         """The inverse of `images`."""
         channel = images.ndim - 1 if self.channel is None else self.channel
@@ -75,8 +80,8 @@ def solve(
       The prox, how well it is solved, and the duals of each axis, 0 at an open end.
     """
     images = layout.images(x)
-    axes = tuple(range(images.ndim - len(layout.axes) - 1, images.ndim))
-    stencil = Stencil(axes, is_isotropic, periodic)
+    stencil = layout.stencil(images, is_isotropic, periodic)
+    axes = stencil.axes
     m, *weights = (layout.images(a) for a in (data_weight, *lams))
     valid = _is_valid(images, m, weights, axes)
     known = jnp.broadcast_to(m > 0, images.shape)

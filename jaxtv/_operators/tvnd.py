@@ -147,7 +147,7 @@ def _solve_jvp(axes, primals, tangents):
     info = info._replace(converged=info.converged | (info.error_bound <= tol * deviation))
     dx, dlams, *_ = tangents
     dy = push_forward(*lax.stop_gradient((y, lams)), dx, dlams, axes=axes)
-    return (y, info), (dy, jax.tree.map(_no_tangent, info))
+    return (y, info), (dy, jax.tree.map(primitive.no_tangent, info))
 
 
 def _closest_tol(x: Array, deviation: Array, axes: tuple[int, ...]) -> Array:
@@ -160,11 +160,6 @@ def _closest_tol(x: Array, deviation: Array, axes: tuple[int, ...]) -> Array:
 
 
 solve_reverse_only = primitive.reverse_only(solve)
-
-
-def _no_tangent(value: Array) -> Array:
-    """The tangent or cotangent 0 of a value that has no derivative."""
-    return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
 
 
 def _component_mean_transpose(cotangents, y: Array, *lams: Array, axes: tuple[int, ...]):

@@ -64,8 +64,6 @@ def solve(
     stencil, count = Stencil(axes, bool(isotropic), bool(periodic)), len(axes) - 1
     lams, init = operands[:count], operands[count:]
     radii, slopes = stencil.radii(lams, x)
-    largest = data_weight.max(axes, keepdims=True)
-    varied = data_weight.min(axes, keepdims=True) < _VARIED * largest
     known = data_weight > 0
     low = jnp.where(known, x, jnp.inf).min(axes[1:], keepdims=True)
     high = jnp.where(known, x, -jnp.inf).max(axes[1:], keepdims=True)
@@ -86,12 +84,12 @@ def solve(
         return y, gap, bound
 
     duals = project([jnp.broadcast_to(p, x.shape).astype(x.dtype) for p in init], jnp.ones(()))
-    back = stencil.adjoint([s * p for s, p in zip(slopes, duals, strict=True)])
+    back = stencil.force(slopes, duals)
     y = jnp.clip(jnp.where(known, x - back / jnp.where(known, data_weight, 1), 0), low, high)
     # Of a constant result its rounding alone would cost much: weights may be large.
     mean = jnp.clip(jnp.zeros_like(x), low, high)
     y = jnp.where(test(mean, duals)[2] <= target, mean, y)
-    iterate = _iteration(stencil, data_weight * x, data_weight, slopes, varied, project)
+    iterate = _iteration(stencil, data_weight * x, data_weight, slopes, project)
     done = _run(iterate, test, (y, tuple(duals)), target, limit)
     return [done.y, done.gap, done.bound, done.sweeps, *done.duals]
 
@@ -114,8 +112,6 @@ def solve_linear(
     stencil, count = Stencil(axes, bool(isotropic), bool(periodic)), len(axes) - 1
     lams, lengths, q = (operands[k * count : (k + 1) * count] for k in range(3))
     radii, slopes = stencil.radii(lams, source)
-    largest = data_weight.max(axes, keepdims=True)
-    varied = data_weight.min(axes, keepdims=True) < _VARIED * largest
 
     def shrink(w: Sequence[Array], sigma: Array) -> list[Array]:
         pairs = zip(stencil.across(w, q), radii, lengths, strict=True)
@@ -127,10 +123,9 @@ def solve_linear(
     size = jnp.sqrt(rounded.total(source * source, axes))
 
     def test(z: Array, duals: Sequence[Array]) -> tuple[Array, Array, Array]:
-        back = stencil.adjoint([s * p for s, p in zip(slopes, duals, strict=True)])
+        back = stencil.force(slopes, duals)
         rest = data_weight * z + back - source
-        steps = [s * d for s, d in zip(slopes, stencil.differences(z), strict=True)]
-        steps = stencil.across(steps, q)
+        steps = stencil.across(stencil.steps(slopes, z), q)
         square = rounded.total(rest * rest, axes)
         for h, p, r, length in zip(steps, duals, radii, lengths, strict=True):
             off = jnp.where(r > 0, h - length / jnp.where(r > 0, r, 1) * p, 0)
@@ -138,7 +133,7 @@ def solve_linear(
         return z, square, jnp.sqrt(square)
 
     zero = jnp.zeros_like(source)
-    iterate = _iteration(stencil, source, data_weight, slopes, varied, shrink)
+    iterate = _iteration(stencil, source, data_weight, slopes, shrink)
     done = _run(iterate, test, (zero, (zero,) * count), tol * size, limit)
     return [jnp.where(jnp.isfinite(size), done.y, jnp.nan), done.bound, done.sweeps]
 
@@ -148,12 +143,13 @@ def _iteration(
     source: Array,
     data_weight: Array,
     slopes: Sequence[Array],
-    varied: Array,
     resolve: Callable,
 ) -> Callable:
     """One iteration, from y, the duals, its number and its relaxation."""
     dtype = source.dtype
     norm = 4.0 * (len(stencil.axes) - 1)  # of (s D)^T s D, at most
+    largest = data_weight.max(stencil.axes, keepdims=True)
+    varied = data_weight.min(stencil.axes, keepdims=True) < _VARIED * largest
     shortest = 0.0 if dtype == jnp.float64 else _SHORTEST_STEP
 
     def iterate(y: Array, duals: Sequence[Array], k: Array, relaxation: Array):
@@ -161,10 +157,10 @@ def _iteration(
         tau = 1 / (3 + 0.15 * jnp.where(varied, jnp.sqrt(number), number**1.2))
         tau = jnp.maximum(tau, shortest).astype(dtype)
         sigma = 0.999 / (norm * tau)
-        back = stencil.adjoint([s * p for s, p in zip(slopes, duals, strict=True)])
+        back = stencil.force(slopes, duals)
         new = (y + tau * (source - back)) / (1 + tau * data_weight)
-        steps = stencil.differences(2 * new - y)
-        ahead = [p + sigma * (s * d) for p, s, d in zip(duals, slopes, steps, strict=True)]
+        steps = stencil.steps(slopes, 2 * new - y)
+        ahead = [p + sigma * h for p, h in zip(duals, steps, strict=True)]
         new_duals = resolve(ahead, sigma)
         y = y + relaxation * (new - y)
         pairs = zip(duals, new_duals, strict=True)
@@ -247,11 +243,10 @@ def _gap(
     """
     eps = jnp.finfo(y.dtype).eps
     axes, (low, high) = stencil.axes, box
-    scaled = [s * p for s, p in zip(slopes, duals, strict=True)]
-    back = stencil.adjoint(scaled)
+    back = stencil.force(slopes, duals)
     size = jnp.zeros_like(back)
-    for p, axis in zip(scaled, axes[1:], strict=True):
-        size += 2 * jnp.abs(p) + jnp.abs(jnp.roll(p, 1, axis))
+    for s, p, axis in zip(slopes, duals, axes[1:], strict=True):
+        size += 2 * jnp.abs(s * p) + jnp.abs(jnp.roll(s * p, 1, axis))
     known = m > 0
     free = jnp.where(back > 0, low, high)
     u = jnp.clip(jnp.where(known, x - back / jnp.where(known, m, 1), free), low, high)
@@ -260,7 +255,7 @@ def _gap(
     slope += 4 * eps * (m * (jnp.abs(u) + jnp.abs(x)) + size)
     square = rounded.total(m * off * off, axes)
     rest = rounded.total(off * slope, axes)
-    steps = [s * d for s, d in zip(slopes, stencil.differences(y), strict=True)]
+    steps = stencil.steps(slopes, y)
     inner = [(p * h).sum(axes[0], keepdims=True) for p, h in zip(duals, steps, strict=True)]
     groups = list(zip(radii, stencil.lengths(steps), inner, strict=True))
     if stencil.isotropic:

@@ -30,20 +30,25 @@ class Stencil(NamedTuple):
             for axis in self.axes[1:]
         ]
 
-    def adjoint(self, duals: Sequence[Array]) -> Array:
-        """D^T p, for duals that are 0 at an open end."""
+    def steps(self, weights: Sequence[Array], y: Array) -> list[Array]:
+        """The weighted differences w * D y."""
+        return [w * d for w, d in zip(weights, self.differences(y), strict=True)]
+
+    def force(self, weights: Sequence[Array], duals: Sequence[Array]) -> Array:
+        """D^T (w * p), for products that are 0 at an open end: the adjoint of `steps`."""
         total = jnp.zeros_like(duals[0])
-        for p, axis in zip(duals, self.axes[1:], strict=True):
-            total += jnp.roll(p, 1, axis) - p
+        for w, p, axis in zip(weights, duals, self.axes[1:], strict=True):
+            total += jnp.roll(w * p, 1, axis) - w * p
         return total
+
+    def squares(self, values: Sequence[Array]) -> list[Array]:
+        """The squared length of each group, one array for each axis."""
+        found = [(v * v).sum(self.axes[0], keepdims=True) for v in values]
+        return [sum(found[1:], found[0])] * len(found) if self.isotropic else found
 
     def lengths(self, values: Sequence[Array]) -> list[Array]:
         """The length of each group, one array for each axis."""
-        channel = self.axes[0]
-        squares = [(v * v).sum(channel, keepdims=True) for v in values]
-        if self.isotropic:
-            squares = [sum(squares[1:], squares[0])] * len(squares)
-        return [jnp.sqrt(s) for s in squares]
+        return [jnp.sqrt(s) for s in self.squares(values)]
 
     def across(self, values: Sequence[Array], directions: Sequence[Array]) -> list[Array]:
         """The part of each group across a direction of its own."""

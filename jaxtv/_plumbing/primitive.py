@@ -187,6 +187,11 @@ def reverse_only(function: Callable) -> Callable:
     return wrapped
 
 
+def no_tangent(value: Array) -> Array:
+    """The tangent or cotangent 0 of a value that has no derivative."""
+    return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
+
+
 def _none_for_zero(tangents: Sequence) -> list[Array | None]:
     return [None if isinstance(t, ad.Zero) else t for t in tangents]
 
