@@ -12,10 +12,10 @@
 NB_MODULE(_cuda, module) {
   jaxtv::DefineModule(
       module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::Tv1dMassHandlers(),
-               jaxtv::PullBackHandlers(), jaxtv::ComponentMeanHandlers(), jaxtv::TvndHandlers(),
-               jaxtv::SweepsHandlers()});
+               jaxtv::PullBackHandlers(), jaxtv::ComponentMeanHandlers(),
+               jaxtv::AlternatingHandlers(), jaxtv::SweepsHandlers()});
   // Work space, which the lowering adds as a last result and drops, by target: bytes per sample,
-  // the longest line that needs none, and bytes per sample and axis of images.
+  // the longest line that needs none, bytes per sample and axis of images, and bytes per image.
   nanobind::dict scratch;
   using namespace jaxtv::cuda;
   scratch["jaxtv_prox_tv1d"] = nanobind::make_tuple(kProxSampleBytes, kOnChipLength);
@@ -24,8 +24,8 @@ NB_MODULE(_cuda, module) {
   scratch["jaxtv_pull_back"] = nanobind::make_tuple(kChunkSampleBytes, kGridLength);
   scratch["jaxtv_component_mean"] =
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);
-  scratch["jaxtv_certify"] =
-      nanobind::make_tuple(kCertificateSampleBytes, 0, kCertificateAxisBytes);
+  scratch["jaxtv_alternating"] =
+      nanobind::make_tuple(kSolveSampleBytes, 0, kSolveAxisBytes, kSolveImageBytes);
   module.attr("scratch") = scratch;
   // Of the runtime that is linked in, which asks for a driver as new: 12090 is 12.9.
   module.attr("cuda_version") = CUDART_VERSION;

@@ -28,6 +28,9 @@ Handlers Tv1dMassHandlers();
 // The certified TV prox of images (docs/solver.md).
 Handlers TvndHandlers();
 
+// Its part in compiled code where plain JAX does the rest (jaxtv/_plain/alternating.py).
+Handlers AlternatingHandlers();
+
 // A fixed number of sweeps over the axes of images, and their reverse (core/sweeps.h).
 Handlers SweepsHandlers();
 

@@ -10,6 +10,8 @@ import numpy as np
 from cuda_emulator.library import EmulatedLibrary
 from helpers import signal
 
+from jaxtv._plumbing import ffi
+
 # Each kernel of cuda/lines/kernel_choice.h, with tiles and blocks that are full, not full, and
 # several.
 STAGED = [((70, 21), 1), ((2, 33, 5), 1), ((3, 64), 1), ((1, 2), 1)]
@@ -78,10 +80,26 @@ class Emulated:
 
     def with_space(self, name, results, *operands, axes):
         """An operator on images, with the work space that it wants as a last result."""
-        per_sample, _, per_axis = self.scratch[name]
-        size = (per_sample + per_axis * len(axes)) * operands[0].size
+        x = operands[0]
+        images = math.prod(n for d, n in enumerate(x.shape) if d not in axes)
+        size = ffi.Scratch(*self.scratch[name]).bytes_for(x.shape, len(axes), images)
         results = [*results, jax.ShapeDtypeStruct((size,), "uint8")]
         return self.image_call(name, results, *operands, axes=axes)[:-1]
+
+    def alternating(self, x, lams, duals, axes, *, max_sweeps, unions):
+        """A search from duals to the last sweep, with tests after 1, 2, 4 or so.
+
+        `unions`: whether each image tries the point of all equalities, a flag for each image.
+        """
+        shape = tuple(1 if d in axes else n for d, n in enumerate(x.shape))
+        zero, one = (jnp.full(shape, n, "int32") for n in (0, 1))
+        target = jnp.zeros(shape, x.dtype)
+        numbers = target, target, zero + max_sweeps, one, jnp.where(unions, one, 999)
+        floats, ints = (jax.ShapeDtypeStruct(shape, t) for t in (x.dtype, "int32"))
+        results = [x, *[floats] * 2, ints, *[floats] * 3, *[ints] * 2, floats.update(dtype=bool)]
+        results = [*results, *[x] * (3 * len(axes) - 1)]
+        operands = (x, *numbers, *lams, *duals)
+        return self.with_space("jaxtv_alternating", results, *operands, axes=axes)
 
     def image_call(self, name, results, *operands, axes):
         return jax.ffi.ffi_call(self.names[name], results)(*operands, axes=np.array(axes))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Do the CUDA kernels on images, run on an emulator, give what plain JAX gives, without races?"""
 
+import functools
 import os
 
 import jax
@@ -12,8 +13,9 @@ from emulated import SCHEDULES
 from helpers import bits, signal
 from images import components
 
-from jaxtv._operators import certificate as _certificate
 from jaxtv._operators import tv1d as _lines
+from jaxtv._plain.alternating import Search
+from jaxtv._plain.alternating import solve as plain_solve
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
@@ -29,10 +31,10 @@ CASES = [
 
 
 def state(shape, axes, dtype, kind="noise"):
-    """x, results, duals and weights as after a sweep; zero and infinite weights among them."""
+    """x, duals as after a sweep, and weights; zero and infinite weights among them."""
     rng = np.random.default_rng(3)
     x = jnp.array(signal(kind, shape), dtype)
-    lams, results, duals, y = [], [], [], x
+    lams, duals, y = [], [], x
     for a, axis in enumerate(axes):
         size = [n - 1 if d == axis else n for d, n in enumerate(shape)]
         lam = rng.exponential(0.5, size if a == 0 else [1] * len(shape))
@@ -42,26 +44,17 @@ def state(shape, axes, dtype, kind="noise"):
         lams.append(jnp.array(lam, dtype))
         z = y
         y = _lines.prox(z, lams[-1], axis=axis)
-        results.append(y)
         duals.append(z - y)
-    return x, results, duals, lams
+    return x, lams, duals
 
 
-def flags(shape, axes):
-    """Whether to vote, alternating over the images of the first batch axis."""
+def every_other(shape, axes):
+    """A flag for each image, alternating over the first batch axis."""
     batch = next((d for d in range(len(shape)) if d not in axes), None)
+    sizes = [1 if d in axes else n for d, n in enumerate(shape)]
     if batch is None:
-        return jnp.ones((1,) * len(shape), bool)
-    sizes = [n if d == batch else 1 for d, n in enumerate(shape)]
-    return (jnp.arange(shape[batch]) % 2 == 0).reshape(sizes)
-
-
-def certify(emulated, x, vote, results, duals, lams, axes):
-    per_image = tuple(1 if d in axes else n for d, n in enumerate(x.shape))
-    number = jax.ShapeDtypeStruct(per_image, x.dtype)
-    return emulated.with_space(
-        "jaxtv_certify", [x, number, number], x, vote, *results, *duals, *lams, axes=axes
-    )
+        return jnp.ones(sizes, bool)
+    return jax.lax.broadcasted_iota("int32", sizes, batch) % 2 == 0
 
 
 def component_mean(emulated, y, v, lams, axes):
@@ -71,18 +64,42 @@ def component_mean(emulated, y, v, lams, axes):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["noise", "steps"])
 @pytest.mark.parametrize(("shape", "axes"), CASES)
-def test_the_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind, dtype):
-    x, *operands = state(shape, axes, dtype, kind)
-    vote = flags(shape, axes)
-    z, gap, bound = certify(fast, x, vote, *operands, axes)
-    wide = jax.tree.map(lambda a: a.astype("float64"), (x, *operands))
-    z_64, gap_64, bound_64 = _certificate.certify(wide[0], *wide[1:], vote, axes)
+def test_a_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind, dtype):
+    """After one sweep, by vote, and for every other image of all equalities too."""
+    x, lams, duals = state(shape, axes, dtype, kind)
+    unions = every_other(shape, axes)
+    found = fast.alternating(x, lams, duals, axes, max_sweeps=1, unions=unions)
+    z, gap, bound, count, *_ = found
+    want = plain_search(x, lams, duals, axes, 1, unions)
     # float32: z is rounded once, which moves the gap. float64: plain sums are rounded n times.
     eps = float(jnp.finfo(dtype).eps)
     atol = (2 if dtype == "float32" else 100) * eps * float(jnp.abs(x).max())
-    np.testing.assert_allclose(z, z_64, rtol=0, atol=atol)
-    for got, want in ((gap, gap_64), (bound, bound_64)):
-        np.testing.assert_allclose(got, want, rtol=100 * eps, atol=100 * eps)
+    np.testing.assert_allclose(z, want.y, rtol=0, atol=atol)
+    for got, expected in ((gap, want.gap), (bound, want.bound)):
+        np.testing.assert_allclose(got, expected, rtol=100 * eps, atol=100 * eps)
+    assert (count == 1).all()
+
+
+@pytest.mark.parametrize(("shape", "axes"), CASES[:4])  # the last needs one sweep, or by chance two
+def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
+    x, lams, duals = state(shape, axes, "float64")
+    unions = every_other(shape, axes)
+    lams = [jnp.where(jnp.isfinite(lam), lam, 1) for lam in lams]
+    found = fast.alternating(x, lams, duals, axes, max_sweeps=5, unions=unions)
+    got = Search.of([*found], axes)
+    want = plain_search(x, lams, duals, axes, 5, unions)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
+    # The gap and the bound have roundings of their own.
+    jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
+
+
+def plain_search(x, lams, duals, axes, max_sweeps, unions):
+    """In float64."""
+    x, lams, duals = jax.tree.map(lambda a: a.astype("float64"), (x, lams, duals))
+    zero = jnp.zeros(unions.shape)
+    count = zero.astype("int32")
+    numbers = zero, zero, count + max_sweeps, count + 1, jnp.where(unions, count + 1, 999)
+    return Search.of(plain_solve(x, *numbers, *lams, *duals, axes=axes), axes)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -115,13 +132,14 @@ def test_what_is_not_finite_stays_in_its_component(fast):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
     for shape, axes in [((2, 40, 9), (1, 2)), ((1, 7, 6, 3), (1, 2)), ((1, 70), (1,))]:
-        x, results, duals, lams = state(shape, axes, dtype, "steps")
+        x, lams, duals = state(shape, axes, dtype, "steps")
+        unions = every_other(shape, axes)
         answers = set()
         for order, seed in SCHEDULES:
             check.library.set_order(order, seed)
             check.library.set_poison(0xFF if seed else 0)
-            found = certify(check, x, flags(shape, axes), results, duals, lams, axes)
-            mean = component_mean(check, results[-1], x, lams, axes)
+            found = check.alternating(x, lams, duals, axes, max_sweeps=2, unions=unions)
+            mean = component_mean(check, x.round(), x, lams, axes)
             answers.add((*map(bits, found), bits(mean)))
         assert len(answers) == 1
     check.library.set_order("forward")
@@ -132,16 +150,15 @@ def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):
     """Also after sweeps that have not come near the solution, in either type and for any vote."""
     x = signal("walk", (4, 11, 12))
     want = oracle.prox_nd(x, (lam, lam), (1, 2))
+    unions = every_other(x.shape, (1, 2))
     for dtype in ("float32", "float64"):
         image, lams = jnp.array(x, dtype), [jnp.full((1, 1, 1), lam, dtype)] * 2
         duals = [jnp.zeros_like(image)] * 2
-        for _ in range(6):
-            rows = _lines.prox(image - duals[1], lams[0], axis=1)
-            duals[0] = image - duals[1] - rows
-            columns = _lines.prox(image - duals[0], lams[1], axis=2)
-            duals[1] = image - duals[0] - columns
-            vote = flags(x.shape, (1, 2))
-            z, gap, bound = certify(fast, image, vote, [rows, columns], duals, lams, (1, 2))
+        for max_sweeps in range(1, 7):
+            found = fast.alternating(
+                image, lams, duals, (1, 2), max_sweeps=max_sweeps, unions=unions
+            )
+            z, gap, bound, *_ = found
             error = np.sqrt(np.sum((np.float64(z) - want) ** 2, (1, 2)))
             rounding = float(jnp.finfo(dtype).eps) * np.linalg.norm(x[0])
             assert (error <= np.float64(bound).ravel() + rounding).all()
@@ -149,27 +166,33 @@ def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):
 
 
 def test_wrong_operands_are_refused(fast):
-    x, vote, one = jnp.ones((2, 3)), jnp.ones((1, 1), bool), jnp.ones((1, 1))
-    number, space = jax.ShapeDtypeStruct((1, 1), x.dtype), jax.ShapeDtypeStruct((9,), "uint8")
+    x, one = jnp.ones((2, 3)), jnp.ones((1, 1))
+    whole, space = jnp.ones((1, 1), "int32"), jax.ShapeDtypeStruct((9,), "uint8")
     both = np.array([0, 1])
 
-    def raw(results, *operands, axes=both):
-        name = "jaxtv_certify" if len(results) == 4 else "jaxtv_component_mean"
-        jax.block_until_ready(fast.image_call(name, results, *operands, axes=axes))
+    def mean(results, *operands, axes=both):
+        jax.block_until_ready(
+            fast.image_call("jaxtv_component_mean", results, *operands, axes=axes)
+        )
+
+    def search(number=one, count=whole, lams=(one, one), duals=(x, x), bytes_=9):
+        results = [x, *[number] * 2, count, *[number] * 3, *[count] * 2, count.astype(bool)]
+        operands = (x, number, number, count, count, count, *lams, *duals)
+        results = [*results, *[x] * 5, space.update(shape=(bytes_,))]
+        jax.block_until_ready(fast.image_call("jaxtv_alternating", results, *operands, axes=both))
 
     launches = fast.library.num_launches
-    full = [x, x, x, x, one, one]
     for message, call in {
-        "needs a result, a dual and a weight": lambda: raw([x, number, number, space], x, vote, x),
-        "a result or dual of shape": lambda: raw(
-            [x, number, number, space], x, vote, one, *full[1:]
-        ),
-        "vote of shape": lambda: raw([x, number, number, space], x, jnp.ones((2, 1), bool), *full),
-        "gap and bound are one number": lambda: raw([x, x, number, space], x, vote, *full),
-        "work space is too small": lambda: raw([x, number, number, space], x, vote, *full),
-        "ascending": lambda: raw([x, space], x, x, one, one, axes=both[::-1].copy()),
-        "2 operands where each of 1 axes": lambda: raw([x, space], x, x, one, one, axes=both[:1]),
-        "v of shape": lambda: raw([x, space], x, one, one, one),
+        "needs a weight and a dual": lambda: search(lams=[one]),
+        "a dual of shape": lambda: search(duals=(one, x)),
+        "numbers of images must have shape": lambda: search(number=x),
+        "or have another type": lambda: search(count=one),
+        "every lam must have the dtype": lambda: search(lams=(one, one.astype("float32"))),
+        "does not fit x of shape": lambda: search(lams=(one, jnp.ones((3, 1))), bytes_=9999),
+        "work space is too small": search,
+        "ascending": lambda: mean([x, space], x, x, one, one, axes=both[::-1].copy()),
+        "2 operands where each of 1 axes": lambda: mean([x, space], x, x, one, one, axes=both[:1]),
+        "v of shape": lambda: mean([x, space], x, one, one, one),
     }.items():
         with pytest.raises((jax.errors.JaxRuntimeError, ValueError), match=message):
             call()

@@ -83,10 +83,9 @@ def test_every_synchronisation_is_needed():
             y = emulated.prox(x, weights, axis)
             jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
         emulated.sweeps(v[None, :, :40]).block_until_ready()
-        # As an image of rows that are solved, and of columns that need not be.
-        zeros, number = jnp.zeros_like(x), jax.ShapeDtypeStruct((1, 1), x.dtype)
-        images = (x, jnp.ones((1, 1), bool), x, y, zeros, x - y, jnp.zeros((1, 1), x.dtype), lam)
-        emulated.with_space("jaxtv_certify", [x, number, number], *images, axes=(0, 1))
+        # As an image of rows, and of columns without a weight.
+        lams, duals = [jnp.zeros((1, 1), x.dtype), lam], [jnp.zeros_like(x), x - y]
+        emulated.alternating(x, lams, duals, (0, 1), max_sweeps=1, unions=jnp.ones((1, 1), bool))
 
     def is_caught():
         for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
@@ -108,6 +107,13 @@ def test_every_synchronisation_is_needed():
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
     of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
-    of_images = "ReadDuals", "GapOfLines", "GapOfImages"
+    of_images = (
+        "ReadDuals",
+        "GapOfLines",
+        "GapOfImages",
+        "AdvanceLines",
+        "AdvanceImages",
+        "MakePlan",
+    )
     for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)

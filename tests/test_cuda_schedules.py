@@ -18,7 +18,7 @@ from helpers import bits
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("the check build is made here", allow_module_level=True)
 
-from test_cuda_images import certify, component_mean, flags, state
+from test_cuda_images import component_mean, every_other, state
 
 ORDERS = ["interleaved", "delayed"]
 
@@ -58,10 +58,14 @@ def test_means_over_components(emulated, shape, dtype):
 @pytest.mark.parametrize(
     ("shape", "axes"), [((2, 40, 9), (1, 2)), ((4, 5, 3, 2), (0, 1, 2)), ((2, 700), (1,))]
 )
-def test_certificate(emulated, shape, axes):
-    x, *solved = state(shape, axes, "float32", "steps")
-    vote = flags(shape, axes)
-    assert_same_bits(emulated, 8, lambda: certify(emulated, x, vote, *solved, axes))
+def test_sweeps_with_certificates(emulated, shape, axes):
+    x, lams, duals = state(shape, axes, "float32", "steps")
+    unions = every_other(shape, axes)
+
+    def run():
+        return emulated.alternating(x, lams, duals, axes, max_sweeps=2, unions=unions)
+
+    assert_same_bits(emulated, 4, run)
 
 
 def test_very_long_lines(emulated):

@@ -17,6 +17,30 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 
 enum class Direction { kForward, kBackward };
 
+// The number `distance` lanes before, or behind for a backward scan; a lane without one keeps its
+// own.
+template <Direction kDirection, typename Operator>
+__device__ Operator ShiftLanes(const Operator& from, unsigned distance) {
+  return from.Each([distance](auto number) {
+    return kDirection == Direction::kForward ? __shfl_up_sync(kAllLanes, number, distance)
+                                             : __shfl_down_sync(kAllLanes, number, distance);
+  });
+}
+
+// The product over the lanes of a group up to this one, those of lower number first; for a backward
+// scan, those of higher number first. A group has `width` lanes, a power of two up to 32.
+template <Direction kDirection, typename Operator>
+__device__ Operator InclusiveWarpScan(const Operator& mine, int width = 32) {
+  const int number = int(threadIdx.x) & (width - 1);
+  const int lane = kDirection == Direction::kForward ? number : width - 1 - number;
+  Operator total = mine;
+  for (int distance = 1; distance < width; distance *= 2) {
+    const Operator before = ShiftLanes<kDirection>(total, distance);
+    if (lane >= distance) total = before.Then(total);
+  }
+  return total;
+}
+
 // The product of `carry` and of `mine` over all threads before this one, those of lower number; for
 // a backward scan, those of higher number. `carry` becomes the product over all threads.
 template <int kThreads, Direction kDirection, typename Operator>
@@ -27,19 +51,8 @@ __device__ Operator ExclusiveScan(const Operator mine, Operator* carry) {
   __shared__ Operator warp_totals[kWarps];
   const int lane = kForward ? threadIdx.x % 32 : 31 - threadIdx.x % 32;
   const int warp = kForward ? threadIdx.x / 32 : kWarps - 1 - threadIdx.x / 32;
-  const auto shifted = [](const Operator& from, unsigned distance) {
-    return from.Each([distance](auto number) {
-      return kForward ? __shfl_up_sync(kAllLanes, number, distance)
-                      : __shfl_down_sync(kAllLanes, number, distance);
-    });
-  };
-
-  Operator total = mine;
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const Operator before = shifted(total, distance);
-    if (lane >= distance) total = before.Then(total);
-  }
-  const Operator in_warp = shifted(total, 1);
+  const Operator total = InclusiveWarpScan<kDirection>(mine);
+  const Operator in_warp = ShiftLanes<kDirection>(total, 1);
   if (lane == 31) warp_totals[warp] = total;
   __syncthreads();
 

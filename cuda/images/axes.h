@@ -18,6 +18,18 @@ struct TvAxis {
   const T* lam;
 };
 
+// An axis along which all lines are solved in turn with the others.
+template <typename T>
+struct SolvedAxis : TvAxis<T> {
+  T* input;     // z: what is solved
+  T* result;    // of the line solves, exactly constant on runs
+  T* dual;      // v_a = z - result
+  T* previous;  // v_a before the last sweep; null for the first axis
+  // The lines of an image are those of number first[image] + member[j], j < members.
+  WeightLayout first, member;
+  int64_t members;
+};
+
 template <typename Axis>
 int64_t SampleCount(const std::vector<Axis>& axes) {
   return axes[0].lines.count() * axes[0].lines.length;

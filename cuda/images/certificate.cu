@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   const ClampedSum identity{0.0, -kInfinity, kInfinity};
   ClampedSum mine = identity;
   for (int64_t k = part.begin; k < part.end && k < edges; ++k) mine = mine.Then(edge(k));
-  double sum = BeforePart<Direction::kForward>(mine, identity)(0.0);
+  double sum = BeforePart<Direction::kForward>(part, mine, identity)(0.0);
 
   const Line<T> out = lines.At(p, part.line);
   const Line<unsigned char> equal = lines.At(joined, part.line);
@@ -53,60 +53,64 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   }
 }
 
-template <typename Label, typename T>
-Status CertifyWithLabels(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes,
-                         int64_t images, const bool* vote, const T* x, T* z, T* gap, T* bound,
-                         void* scratch) {
-  const size_t count = axes.size();
-  const int64_t samples = SampleCount(axes);
-  WorkSpace space(scratch);
-  GapTerms* const of_images = space.Take<GapTerms>(images);
-  double* const residual = space.Take<double>(samples);
-  const auto components = space.TakeComponents<Label>(samples);
-  std::vector<T*> duals;
-  for (size_t a = 0; a < count; ++a) duals.push_back(space.Take<T>(samples));
-  const auto joined = space.TakeEdges(samples, count);
-  const auto kept = space.TakeEdges(samples, count);
-
-  LaunchSequence launches;
-  for (size_t a = 0; a < count; ++a) {
-    const SolvedAxis<T>& axis = axes[a];
-    launches.Add("ReadDuals", ReadDuals<T>, LinePartGrid(axis.lines, stream), axis.lines,
-                 axis.weights, axis.lam, axis.result, axis.dual, a == 0 ? x : nullptr, duals[a],
-                 residual, joined[a]);
-  }
-  Status status = launches.status();
-  for (size_t a = 0; count > 1 && a < count && status.error == cudaSuccess; ++a) {
-    const size_t along = a + 1 < count ? count - 1 : 0;
-    status = VoteOnEdges(stream, {axes[along].lines, axes[along].votes, vote, axes[a].lines.inner,
-                                  joined[a], joined[along], kept[a]});
-  }
-  if (status.error != cudaSuccess) return status;
-  const auto& fused = count > 1 ? kept : joined;
-  const T* const no_level = nullptr;
-  status = MeanOfComponents<T>(stream, LinesOf(axes), {fused.begin(), fused.end()},
-                               static_cast<const double*>(residual), no_level, z, components);
-  if (status.error != cudaSuccess) return status;
-  // The sums over components are not needed any more.
-  const GapSpace sums{reinterpret_cast<double*>(components.high),
-                      reinterpret_cast<double*>(components.low), of_images};
-  return GapAndBound(stream, axes, images, static_cast<const T*>(z), duals, residual, sums, gap,
-                     bound);
-}
-
 }  // namespace
 
 template <typename T>
-Status Certify(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
-               const bool* vote, const T* x, T* z, T* gap, T* bound, void* scratch) {
-  const bool narrow = SampleCount(axes) < kNarrowLabels;
-  const auto run = narrow ? CertifyWithLabels<int, T> : CertifyWithLabels<int64_t, T>;
-  return run(stream, axes, images, vote, x, z, gap, bound, scratch);
+Certifier<T>::Certifier(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
+                        const T* x, void* scratch)
+    : stream_(stream), axes_(axes), images_(images), samples_(SampleCount(axes)), x_(x) {
+  WorkSpace space(scratch);
+  gaps_ = space.Take<GapTerms>(images);
+  residual_ = space.Take<double>(samples_);
+  for (size_t a = 0; a < axes.size(); ++a) duals_.push_back(space.Take<T>(samples_));
+  joined_ = space.TakeEdges(samples_, axes.size());
+  voted_ = space.TakeEdges(samples_, axes.size());
+  components_ = space.Take<double>(0);
 }
 
-template Status Certify(cudaStream_t, const std::vector<SolvedAxis<float>>&, int64_t, const bool*,
-                        const float*, float*, float*, float*, void*);
-template Status Certify(cudaStream_t, const std::vector<SolvedAxis<double>>&, int64_t, const bool*,
-                        const double*, double*, double*, double*, void*);
+template <typename T>
+Status Certifier<T>::Update() const {
+  LaunchSequence launches;
+  for (size_t a = 0; a < axes_.size(); ++a) {
+    const SolvedAxis<T>& axis = axes_[a];
+    launches.Add("ReadDuals", ReadDuals<T>, LinePartGrid(axis.lines, stream_), axis.lines,
+                 axis.weights, axis.lam, axis.result, axis.dual, a == 0 ? x_ : nullptr, duals_[a],
+                 residual_, joined_[a]);
+  }
+  return launches.status();
+}
+
+template <typename T>
+Status Certifier<T>::Candidate(bool vote, T* z, T* gap, T* bound) const {
+  return samples_ < kNarrowLabels ? CandidateWithLabels<int>(vote, z, gap, bound)
+                                  : CandidateWithLabels<int64_t>(vote, z, gap, bound);
+}
+
+template <typename T>
+template <typename Label>
+Status Certifier<T>::CandidateWithLabels(bool vote, T* z, T* gap, T* bound) const {
+  const size_t count = axes_.size();
+  Status status;
+  for (size_t a = 0; vote && a < count && status.error == cudaSuccess; ++a) {
+    const size_t along = a + 1 < count ? count - 1 : 0;
+    status = VoteOnEdges(
+        stream_, {axes_[along].lines, axes_[a].lines.inner, joined_[a], joined_[along], voted_[a]});
+  }
+  if (status.error != cudaSuccess) return status;
+  const auto components = WorkSpace(components_).TakeComponents<Label>(samples_);
+  const auto& fused = vote ? voted_ : joined_;
+  const T* const no_level = nullptr;
+  status = MeanOfComponents<T>(stream_, LinesOf(axes_), {fused.begin(), fused.end()},
+                               static_cast<const double*>(residual_), no_level, z, components);
+  if (status.error != cudaSuccess) return status;
+  // The sums over components are not needed any more.
+  const GapSpace sums{reinterpret_cast<double*>(components.high),
+                      reinterpret_cast<double*>(components.low), gaps_};
+  return GapAndBound(stream_, axes_, images_, static_cast<const T*>(z), duals_, residual_, sums,
+                     gap, bound);
+}
+
+template class Certifier<float>;
+template class Certifier<double>;
 
 }  // namespace jaxtv::cuda

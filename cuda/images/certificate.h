@@ -11,26 +11,37 @@
 
 namespace jaxtv::cuda {
 
-// An axis, with the line solves along it and the place of its lines among the images.
-template <typename T>
-struct SolvedAxis : TvAxis<T> {
-  const T* result;  // of the line solves, exactly constant on runs
-  const T* dual;    // v_a: the input of the line solves less their result
-  // The lines of an image are those of number first[image] + member[j], j < members.
-  WeightLayout first, member;
-  int64_t members;
-  // For each line, where in `vote` the flag of its image is.
-  WeightLayout votes;
-};
+struct GapTerms;
 
-// A point z, the gap at it and the bound, both rounded up, for each image. Where `vote` is set, the
-// fused edges are those that pass the majority vote; else, all edges with equal ends. `T` is
-// float or double.
-//
 // `scratch`: kCertificateSampleBytes + axes.size() * kCertificateAxisBytes bytes for each sample
-// (work_space.h), aligned to 8.
+// (work_space.h), aligned to 8. It is used from Update to the last Candidate alone.
 template <typename T>
-Status Certify(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
-               const bool* vote, const T* x, T* z, T* gap, T* bound, void* scratch);
+class Certifier {
+ public:
+  Certifier(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images, const T* x,
+            void* scratch);
+
+  // Reads the duals of the last sweep, and the residual that they leave.
+  Status Update() const;
+
+  // A point z, the gap at it and the bound, both rounded up, for each image. With `vote` the fused
+  // edges are those that pass the majority vote; else, all edges with equal ends.
+  Status Candidate(bool vote, T* z, T* gap, T* bound) const;
+
+ private:
+  template <typename Label>
+  Status CandidateWithLabels(bool vote, T* z, T* gap, T* bound) const;
+
+  cudaStream_t stream_;
+  const std::vector<SolvedAxis<T>>& axes_;
+  int64_t images_, samples_;
+  const T* x_;
+  // Work space.
+  GapTerms* gaps_;                              // of each image
+  double* residual_;                            // x - D^T p
+  std::vector<T*> duals_;                       // p along each axis
+  std::vector<unsigned char*> joined_, voted_;  // whether edges join: all, and by vote
+  void* components_;
+};
 
 }  // namespace jaxtv::cuda

@@ -17,9 +17,8 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   const LinePart part(lines);
   const Line<const T> w = weights.At(lam, part.line), level = lines.At(y, part.line);
   const Line<unsigned char> out = lines.At(joined, part.line);
-  for (int64_t k = part.begin; k < part.end; ++k) {
-    out[k] = k + 1 < lines.length && level[k] == level[k + 1] && w[k] > T(0);
-  }
+  part.ForSpread(
+      [&](int64_t k) { out[k] = k + 1 < lines.length && level[k] == level[k + 1] && w[k] > T(0); });
 }
 
 template <typename Label, typename T>

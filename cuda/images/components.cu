@@ -44,16 +44,18 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     if (starts(k)) last = {k, 1};
   }
   const Latest<long long> none{0, 0};
-  long long first = BeforePart<Direction::kForward>(last, none).value;
+  long long first = BeforePart<Direction::kForward>(part, last, none).value;
   const Line<Label> parent = lines.At(components.parent, part.line);
   for (int64_t k = part.begin; k < part.end; ++k) {
     if (starts(k)) first = k;
-    const int64_t at = &parent[k] - components.parent;
     parent[k] = Label(&parent[first] - components.parent);
+  }
+  part.ForSpread([&](int64_t k) {
+    const int64_t at = &parent[k] - components.parent;
     components.high[at] = components.low[at] = 0;
     components.exponent[at] = 0;
     components.count[at] = 0;
-  }
+  });
 }
 
 // Why any interleaving of threads gives the same components. While trees are linked (LinkRuns), a

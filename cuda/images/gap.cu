@@ -13,7 +13,13 @@ constexpr int kImageThreads = 128;
 
 struct Sum {
   double value;
+
   __device__ Sum Then(const Sum& next) const { return {value + next.value}; }
+
+  template <typename F>
+  __device__ Sum Each(const F& f) const {
+    return {f(value)};
+  }
 };
 
 // The terms of the gap at z over each line along an axis, of which none is negative: |z - r|^2 if
@@ -28,21 +34,21 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   const Line<const T> w = weights.At(lam, part.line);
   const Line<const T> point = lines.At(z, part.line), dual = lines.At(p, part.line);
   Sum square{0.0}, excess{0.0};
-  for (int64_t k = part.begin; k < part.end; ++k) {
+  part.ForSpread([&](int64_t k) {
     if (residual != nullptr) {
       const double off = double(point[k]) - lines.At(residual, part.line)[k];
       square.value += off * off;
     }
-    if (k + 1 == lines.length) continue;
+    if (k + 1 == lines.length) return;
     const double jump = double(point[k + 1]) - double(point[k]);
-    if (jump == 0.0) continue;  // an infinite weight on no jump costs nothing
+    if (jump == 0.0) return;  // an infinite weight on no jump costs nothing
     const double along = jump > 0.0 ? double(dual[k]) : -double(dual[k]);
     excess.value += fabs(jump) * (double(w[k]) - along);  // exactly 0 where p is w
-  }
+  });
   const Sum zero{0.0};
-  square = BeforePart<Direction::kForward>(square, zero).Then(square);
-  excess = BeforePart<Direction::kForward>(excess, zero).Then(excess);
-  if (part.end != lines.length || part.begin == part.end) return;
+  square = BeforePart<Direction::kForward>(part, square, zero).Then(square);
+  excess = BeforePart<Direction::kForward>(part, excess, zero).Then(excess);
+  if (part.length == 0 || part.index + 1 != part.count) return;
   squares[part.line] = square.value;
   excesses[part.line] = excess.value;
 }
@@ -56,7 +62,7 @@ template <typename T>
 double Rounding(const std::vector<SolvedAxis<T>>& axes) {
   int64_t additions = 0;
   for (const SolvedAxis<T>& axis : axes) {
-    const int64_t of_line = std::max(CeilDiv(axis.lines.length, kMaxParts), kLeastPart);
+    const int64_t of_line = CeilDiv(axis.lines.length, PartsOf(axis.lines));
     const int64_t of_image = CeilDiv(axis.members, kImageThreads) + kImageThreads;
     additions = std::max(additions, of_line + kMaxParts + of_image);
   }

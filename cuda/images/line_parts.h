@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Lines cut into parts. A block has 32 neighbouring lines, one for each lane of a warp, and each of
-// its warps walks a part of them. Where inner >= 32, lanes read neighbouring samples; where inner
-// is 1, each lane reads contiguously. A scan over the parts of a line carries what depends on the
-// parts before.
+// Lines cut into parts, one for each thread. Where inner is 1, neighbouring lanes have the parts of
+// a line, else those of neighbouring lines: so they touch neighbours in memory. A scan over the
+// parts of a line carries what depends on the parts before.
 #pragma once
 
 #include "core/line.h"
@@ -12,47 +11,77 @@
 namespace jaxtv::cuda {
 namespace {  // as in scan.h
 
-constexpr int kPartLines = 32;
-constexpr int kMaxParts = 16;
-constexpr int kPartThreads = kMaxParts * kPartLines;
+constexpr int kPartThreads = 256;
+constexpr int kMaxParts = 32;
 constexpr int kPartBlocks = 1;  // minimum blocks per SM: without it nvcc caps registers and spills
-constexpr int64_t kLeastPart = 32;  // samples; a shorter line is one part
+constexpr int64_t kLeastPart = 16;  // samples of a column; a shorter one is one part
 
-inline Grid LinePartGrid(const Lines& lines, cudaStream_t stream) {
-  const int64_t wanted = CeilDiv(lines.length, kLeastPart);
-  const int parts = int(wanted < kMaxParts ? wanted : kMaxParts);
-  return {CeilDiv(lines.count(), kPartLines), parts * kPartLines, 0, stream};
+// How many parts a line has: a power of two, so that they fill warps and blocks.
+JAXTV_HD inline int PartsOf(const Lines& lines) {
+  const int64_t least = lines.inner == 1 ? 1 : kLeastPart;
+  int parts = 1;
+  while (parts < kMaxParts && parts * least < lines.length) parts *= 2;
+  return parts;
 }
 
-// The samples [begin, end) of the line of a thread; none for a thread without a line.
-struct LinePart {
-  int64_t line = 0, begin = 0, end = 0;
+inline Grid LinePartGrid(const Lines& lines, cudaStream_t stream) {
+  return {CeilDiv(lines.count() * PartsOf(lines), kPartThreads), kPartThreads, 0, stream};
+}
 
-  __device__ explicit LinePart(const Lines& lines) {
-    const int64_t mine = int64_t(blockIdx.x) * kPartLines + threadIdx.x % kPartLines;
+// The samples [begin, end) of the line of a thread; none for a thread without a line. `index` is
+// the number of the part among `count`.
+struct LinePart {
+  int64_t line = 0, begin = 0, end = 0, length = 0;
+  int index, count;
+  bool across_lanes;  // whether neighbouring lanes have the parts of a line
+
+  __device__ explicit LinePart(const Lines& lines)
+      : count(PartsOf(lines)), across_lanes(lines.inner == 1) {
+    const int of_block = kPartThreads / count;  // lines
+    index = int(threadIdx.x) / of_block;
+    int in_block = int(threadIdx.x) % of_block;
+    if (across_lanes) {
+      index = int(threadIdx.x) % count;
+      in_block = int(threadIdx.x) / count;
+    }
+    const int64_t mine = int64_t(blockIdx.x) * of_block + in_block;
     if (mine >= lines.count()) return;
-    const int64_t parts = blockDim.x / kPartLines;
-    const int64_t samples = (lines.length + parts - 1) / parts;
+    const int64_t samples = (lines.length + count - 1) / count;
     line = mine;
-    begin = min(int64_t(threadIdx.x / kPartLines) * samples, lines.length);
-    end = min(begin + samples, lines.length);
+    length = lines.length;
+    begin = min(int64_t(index) * samples, length);
+    end = min(begin + samples, length);
+  }
+
+  // Calls visit(k) for as many samples, of which each lane takes one of neighbours: for passes in
+  // which the order of samples does not matter.
+  template <typename Visit>
+  __device__ void ForSpread(const Visit& visit) const {
+    for (int64_t k = index; k < length; k += count) visit(k);
   }
 };
 
-// The product, from `identity`, over the parts of the line before this one; over those behind it
-// for a backward scan.
+// The product, from `identity`, over the parts of the line before `part`; over those behind it for
+// a backward scan.
 template <Direction kDirection, typename Operator>
-__device__ Operator BeforePart(const Operator& mine, const Operator& identity) {
-  __shared__ Operator of_part[kMaxParts][kPartLines];
-  const int lane = threadIdx.x % kPartLines, part = threadIdx.x / kPartLines;
-  of_part[part][lane] = mine;
+__device__ Operator BeforePart(const LinePart& part, const Operator& mine,
+                               const Operator& identity) {
+  constexpr bool kForward = kDirection == Direction::kForward;
+  if (part.across_lanes) {
+    const Operator up_to_here = InclusiveWarpScan<kDirection>(mine, part.count);
+    const Operator before = ShiftLanes<kDirection>(up_to_here, 1);
+    return part.index == (kForward ? 0 : part.count - 1) ? identity : before;
+  }
+  __shared__ Operator of_part[kPartThreads];
+  of_part[threadIdx.x] = mine;
   __syncthreads();
+  const int of_block = kPartThreads / part.count, in_block = int(threadIdx.x) % of_block;
   Operator product = identity;
-  if (kDirection == Direction::kForward) {
-    for (int c = 0; c < part; ++c) product = product.Then(of_part[c][lane]);
+  if (kForward) {
+    for (int c = 0; c < part.index; ++c) product = product.Then(of_part[c * of_block + in_block]);
   } else {
-    for (int c = blockDim.x / kPartLines - 1; c > part; --c) {
-      product = product.Then(of_part[c][lane]);
+    for (int c = part.count - 1; c > part.index; --c) {
+      product = product.Then(of_part[c * of_block + in_block]);
     }
   }
   __syncthreads();  // before the next scan writes of_part

@@ -13,13 +13,17 @@ struct Balance {
   __device__ Balance Then(const Balance& next) const {
     return next.ended ? next : Balance{votes + next.votes, ended};
   }
+
+  template <typename F>
+  __device__ Balance Each(const F& f) const {
+    return {f(votes), f(ended)};
+  }
 };
 
 // The balance of a piece is known at its last edge; a scan from the end of the line to its
 // beginning hands it to all edges of the piece.
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
-    Vote(const Lines lines, const __grid_constant__ WeightLayout votes,
-         const bool* __restrict__ vote, const int64_t step, const unsigned char* __restrict__ edges,
+    Vote(const Lines lines, const int64_t step, const unsigned char* __restrict__ edges,
          const unsigned char* __restrict__ along, unsigned char* __restrict__ kept) {
   const LinePart part(lines);
   const int64_t samples = lines.count() * lines.length;
@@ -34,7 +38,7 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     if (ends_piece(k)) mine = {0, 1};
   }
   const Balance nothing{0, 0};
-  int balance = BeforePart<Direction::kForward>(mine, nothing).votes;
+  int balance = BeforePart<Direction::kForward>(part, mine, nothing).votes;
 
   const Line<unsigned char> out = lines.At(kept, part.line);
   Latest<int> verdict{0, 0};
@@ -45,20 +49,19 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     if (!verdict.set) verdict = {balance > 0, 1};
     balance = 0;
   }
-  const bool needed = *votes.At(vote, part.line).data;
   const Latest<int> none{0, 0};
-  int hold = BeforePart<Direction::kBackward>(verdict, none).value;
+  int hold = BeforePart<Direction::kBackward>(part, verdict, none).value;
   for (int64_t k = part.end - 1; k >= part.begin; --k) {
     if (ends_piece(k)) hold = out[k];
-    out[k] = line[k] && (hold || !needed);
+    out[k] = line[k] && hold;
   }
 }
 
 }  // namespace
 
 Status VoteOnEdges(cudaStream_t stream, const VoteOperands& p) {
-  return Launch("Vote", Vote, LinePartGrid(p.lines, stream), p.lines, p.layout, p.vote, p.step,
-                p.edges, p.along, p.kept);
+  return Launch("Vote", Vote, LinePartGrid(p.lines, stream), p.lines, p.step, p.edges, p.along,
+                p.kept);
 }
 
 }  // namespace jaxtv::cuda

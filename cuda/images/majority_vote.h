@@ -11,8 +11,6 @@ namespace jaxtv::cuda {
 // them into pieces.
 struct VoteOperands {
   Lines lines;
-  WeightLayout layout;         // for each line, where in `vote` the flag of its image is
-  const bool* vote;            // false: all edges of the image are kept
   int64_t step;                // from a sample to the other end of its edge
   const unsigned char* edges;  // whether the edge joins
   const unsigned char* along;  // the same of the edges along `lines`

@@ -139,12 +139,14 @@ class Scratch(NamedTuple):
     per_sample: int  # bytes
     longest: int  # the length of the longest line that needs none
     per_axis: int = 0  # bytes per sample and axis of an image
+    per_image: int = 0  # bytes
 
-    def bytes_for(self, lines: Sequence[int], axes: int) -> int:
-        """For lines `[length, *inner]`, or images with so many axes."""
+    def bytes_for(self, lines: Sequence[int], axes: int, images: int) -> int:
+        """For lines `[length, *inner]`, or so many images with so many axes."""
         if isinstance(lines[0], int) and lines[0] <= self.longest:
             return 1  # not 0: a buffer of no bytes is a case that backends forget
-        return (self.per_sample + self.per_axis * axes) * math.prod(lines)
+        of_samples = (self.per_sample + self.per_axis * axes) * math.prod(lines)
+        return of_samples + self.per_image * images
 
 
 def scratch_of(target: str, platform: str) -> Scratch | None:

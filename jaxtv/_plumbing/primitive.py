@@ -9,6 +9,7 @@ may be cut over devices.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -267,8 +268,9 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
             return mlir.lower_fun(spread, multiple_results=True)(ctx, *operands)
         num_results = len(ctx.avals_out)
         if (scratch := ffi.scratch_of(target, platform)) is not None:
-            lines, axes = ctx.avals_out[0].shape[first:], len(params.get("axes", [first]))
-            size = scratch.bytes_for(lines, axes)
+            lines, axes = ctx.avals_out[0].shape[first:], params.get("axes", [first])
+            images = math.prod(n for d, n in enumerate(lines, first) if d not in axes)
+            size = scratch.bytes_for(lines, len(axes), images)
             work_space = ShapedArray((*batch, size), jnp.uint8)
             ctx = ctx.replace(avals_out=[*ctx.avals_out, work_space])
         extra = sharding.partitioning(ctx.avals_in, ctx.avals_out, first) if sharded else None
