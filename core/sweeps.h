@@ -40,19 +40,19 @@ JAXTV_HD uint8_t CodeOf(T here, T next) {
 // The sign of the jump that a code tells of.
 JAXTV_HD constexpr int SignOf(int code) { return (code == kUp) - (code == kDown); }
 
-// The reverse of a half sweep on one line: what the next half sweep gave back, `following`, less
-// what this axis has given already, `total`, is averaged over runs and added to `total`. Calls
-// weigh(k, s D m) at the jump from sample k, to be subtracted from the cotangent of its weight.
-template <typename T, typename Weigh>
-JAXTV_HD void ReverseLine(Line<const uint8_t> codes, int shift, Line<const T> following, int64_t n,
-                          Line<T> total, const Weigh& weigh) {
+// The reverse of a half sweep on one line, whose codes are code(k): what the next half sweep gave
+// back, `following`, less what this axis has given already, `total`, is averaged over runs and
+// added to `total`. Calls weigh(k, s D m) at the jump from sample k, to be subtracted from the
+// cotangent of its weight.
+template <typename Code, typename T, typename Weigh>
+JAXTV_HD void ReverseLine(const Code& code, Line<const T> following, int64_t n, Line<T> total,
+                          const Weigh& weigh) {
   struct Difference {
     Line<const T> a;
     Line<T> b;
     JAXTV_HD T operator[](int64_t k) const { return a[k] - b[k]; }
   };
   const Difference v{following, total};
-  const auto code = [&](int64_t k) { return codes[k] >> shift & 3; };
   const int whole = code(n - 1);
   T before = T(0);
   for (int64_t first = 0; first < n;) {

@@ -30,7 +30,8 @@ nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/images/component_mean.cu cuda/images/components.cu
                     cuda/images/certificate.cu cuda/images/majority_vote.cu cuda/images/gap.cu
                     cuda/images/alternating.cu cuda/images/solve.cu
-                    cuda/images/sweeps.cu)
+                    cuda/images/sweeps.cu cuda/images/sweeps_in_step.cu
+                    cuda/images/reverse_in_step.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # No contraction to fused multiply-adds, as for the CPU.

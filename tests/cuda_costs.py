@@ -11,8 +11,9 @@ the CUDA toolkit or of the package nvidia-cuda-nvdisasm. There are two parts:
 - The instructions that a warp issues for one sample of each of its 32 lines, on fixed data: for
   each loop, its instructions times its passes. How often a warp walks is the largest number of
   steps among its lanes, counted by running the walk on the CPU; all else goes once over the line.
-  What a warp does once is left out: weights, addresses and a division for every 32 samples; and
-  of sweeps over images, for which the count is of half a sweep, the pass over pixels.
+  What a warp does once is left out: weights, addresses and a division for every 32 samples. The
+  count of sweeps over images is of half a sweep, of four sweeps: images are loaded and stored once
+  in eight half sweeps, and codes once in four.
 """
 
 import ctypes
@@ -35,7 +36,7 @@ SOURCES = [
         f"cuda/lines/{stem}.cu"
         for stem in ("tv1d", "tv1d_in_step", "pull_back", "pull_back_in_step")
     ),
-    "cuda/images/sweeps.cu",
+    *(f"cuda/images/{stem}.cu" for stem in ("sweeps", "sweeps_in_step", "reverse_in_step")),
 ]
 
 
@@ -57,9 +58,11 @@ class Pass(NamedTuple):
     instruction: str  # a pattern
     samples: float  # of each line, for every such instruction
     without: str = "NONE"
+    larger: int = 0  # how many such loops are larger, for lines of another kind
 
 
-STEP = Pass("walk_in_step.h", "FMNMX", 1)
+STEP = Pass("walk_in_step.h", "FMUL", 0.5)
+SHORT_STEP = STEP._replace(larger=2)  # those of rows and columns that keep a budget
 VECTORS = {
     "load": Pass("staged_lines.h", r"LDG\.E\.128.*", 4),
     "store": Pass("staged_lines.h", r"STG\.E\.128", 4),
@@ -73,11 +76,25 @@ OF_PULL_BACK = {
     "sums": Pass("pull_back_in_step.cu", "FMUL", 1),
     "means": Pass("pull_back_in_step.cu", "LDS", 0.5, without="FMUL"),
 }
-OF_SWEEPS = {"clear": Pass("sweeps.cu", "STS", 1, without="MUFU.*"), "fill": OF_PROX["fill"]}
+OF_SWEEPS = {
+    "load": Pass("sweeps_in_step.cu", r"LDG\.E\..*", 8),
+    "store": Pass("sweeps_in_step.cu", r"STG\.E", 8),
+    "fill": Pass("sweeps_in_step.cu", r"FSETP\..*", 1, without=r"LOP3\..*|STG\.E", larger=1),
+    "codes": Pass("sweep_cells.h", r"STG\.E\.U8", 4),
+}
+OF_REVERSE = {
+    "load": Pass("reverse_in_step.cu", r"LDG\.E\..*", 8),
+    "store": Pass("reverse_in_step.cu", r"STG\.E", 8),
+    "load codes": Pass("sweep_cells.h", r"LDG\.E\.U8.*", 4),
+    "pack codes": Pass("reverse_in_step.cu", "LDS", 2, without=r"FADD|STG\.E|LEA"),
+    "sums": Pass("reverse_in_step.cu", "FFMA", 0.25),
+    "means": Pass("reverse_in_step.cu", "FADD", 1 / 3, without="FFMA"),
+}
 PASSES = {
     "ProxWalk<StagedRows>": VECTORS | OF_PROX,
     "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
-    "SweepImagesOnChip<float>": OF_SWEEPS,
+    "SweepInStep": OF_SWEEPS,
+    "ReverseInStep": OF_REVERSE,
     "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
     "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
@@ -136,15 +153,16 @@ def _innermost_loops(code: str) -> list[Loop]:
     return [Loop(Counter(files[a:b]).most_common(1)[0][0], tuple(names[a:b])) for a, b in inner]
 
 
-def _largest(kernel: str, wanted: Pass) -> Loop:
-    """The largest such loop of a kernel; the smaller ones are for the rest of an unrolled one."""
+def _cost(kernel: str, wanted: Pass) -> float:
+    """Instructions for each sample in the largest such loop; smaller ones are for what is left."""
     found = [
         loop
         for loop in loops()[kernel]
         if loop.source == wanted.source and loop.count(wanted.instruction)
         if not loop.count(wanted.without)
     ]
-    return max(found, key=lambda loop: len(loop.instructions))
+    loop = sorted(found, key=lambda loop: -len(loop.instructions))[wanted.larger]
+    return len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
 
 
 @functools.cache
@@ -183,15 +201,13 @@ def per_sample() -> dict[str, dict[str, float]]:
     """For each kernel and case, the warp instructions of each part."""
     found = {}
     for kernel, passes in PASSES.items():
-        parts = {}
-        for part, wanted in passes.items():
-            loop = _largest(kernel, wanted)
-            parts[part] = len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
-        if kernel.startswith("PullBack"):
+        parts = {part: _cost(kernel, wanted) for part, wanted in passes.items()}
+        if kernel.startswith(("PullBack", "Reverse")):
             found[f"{kernel}, any line"] = parts
             continue
-        step = len(_largest(kernel, STEP).instructions)
         for case, data in _cases().items():
+            short = kernel == "SweepInStep" and data[0].shape[1] <= 32
+            step = _cost(kernel, SHORT_STEP if short else STEP)
             found[f"{kernel}, {case}"] = {"walk": steps_per_sample(*data) * step, **parts}
     return found
 

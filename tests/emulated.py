@@ -66,12 +66,12 @@ class Emulated:
         return self.call("jaxtv_prox_tv1d_mass", (x, lam, mass), axis)[0]
 
     def sweeps(self, x):
-        """Two sweeps over images [outer, height, width], of which one is bad, and their reverse."""
+        """Three sweeps over images [outer, height, width], of which one is bad, and the reverse."""
         x = jnp.concatenate([x, x.at[0, 0, 0].set(jnp.nan)])
         lam = jnp.ones((1, 1, 1), x.dtype)
-        params = {"num_sweeps": np.int64(2), "axes": np.array([2, 1])}
+        params = {"num_sweeps": np.int64(3), "axes": np.array([2, 1])}
         like, codes = (jax.ShapeDtypeStruct(x.shape, t) for t in (x.dtype, "uint8"))
-        codes = codes.update(shape=(len(x), 1, *x.shape[1:]))
+        codes = codes.update(shape=(len(x), 2, *x.shape[1:]))
         sweeps, reverse = (self.names[f"jaxtv_sweeps{suffix}"] for suffix in ("", "_reverse"))
         y, codes = jax.ffi.ffi_call(sweeps, (like, codes))(x, lam, lam, keep_bits=True, **params)
         lines = [like.update(shape=(*x.shape[:2], 1)), like.update(shape=(len(x), 1, x.shape[2]))]

@@ -82,7 +82,9 @@ def test_every_synchronisation_is_needed():
         for weights in (lam, lam[:, :1]):
             y = emulated.prox(x, weights, axis)
             jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
-        emulated.sweeps(v[None, :, :40]).block_until_ready()
+        # In step, with the threads of an image in one warp or not, and not in step.
+        for images in (v[None, :, :40], v[None, :32, :40], v[None, :, :40].astype("float64")):
+            emulated.sweeps(images).block_until_ready()
         # As two images side by side, of rows, and of columns without a weight.
         lams, dual = [jnp.zeros((1, 1, 1), x.dtype), lam[..., None]], jnp.stack([x - y] * 2, -1)
         images, unions = jnp.stack([x, y], -1), jnp.ones((1, 1, 2), bool)
@@ -110,5 +112,6 @@ def test_every_synchronisation_is_needed():
     mutants.library.set_mutant(-1)
     of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
     of_images = "ReadDuals", "GapOfLines", "GapOfImages", "AdvanceImages", "MakePlan"
-    for kernel in (*of_lines, "SweepImagesOnChip", "ReverseImagesOnChip", *of_images):
+    of_sweeps = "SweepInStep", "ReverseInStep", "SweepImagesOnChip", "ReverseImagesOnChip"
+    for kernel in (*of_lines, *of_sweeps, *of_images):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)

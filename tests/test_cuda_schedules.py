@@ -98,6 +98,11 @@ def test_lines(emulated, shape, axis):
     assert_same_bits(emulated, 3, run)
 
 
-def test_sweeps(emulated):
-    x, _, _ = operands((5, 12, 40), 1, "noise", "float32", "scalar")
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((5, 12, 40), "float32"), ((5, 12, 20), "float32"), ((5, 12, 40), "float64")],
+)
+def test_sweeps(emulated, shape, dtype):
+    """In step, with the threads of an image in one warp or not, and not in step."""
+    x, _, _ = operands(shape, 1, "noise", dtype, "scalar")
     assert_same_bits(emulated, 4, lambda: emulated.sweeps(x))

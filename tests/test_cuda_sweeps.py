@@ -28,21 +28,21 @@ NUM_SWEEPS = 3
 
 
 class EmulatedSweeps(Emulated):
-    def forward(self, x, lams, axes, keep_bits=True):
-        first = min(axes)
-        codes = jax.ShapeDtypeStruct((*x.shape[:first], 2, *x.shape[first:]), "uint8")
+    def forward(self, x, lams, axes, keep_bits=True, num_sweeps=NUM_SWEEPS):
+        first, planes = min(axes), (num_sweeps + 1) // 2
+        codes = jax.ShapeDtypeStruct((*x.shape[:first], planes, *x.shape[first:]), "uint8")
         results = (jax.ShapeDtypeStruct(x.shape, x.dtype), *((codes,) * keep_bits))
-        params = {"num_sweeps": np.int64(NUM_SWEEPS), "keep_bits": keep_bits}
+        params = {"num_sweeps": np.int64(num_sweeps), "keep_bits": keep_bits}
         call = jax.ffi.ffi_call(self.names["jaxtv_sweeps"], results)
         return call(x, *lams, axes=np.array(axes), **params)
 
-    def reverse(self, y_bar, codes, axes, edges):
+    def reverse(self, y_bar, codes, axes, edges, num_sweeps=NUM_SWEEPS):
         results = [jax.ShapeDtypeStruct(y_bar.shape, y_bar.dtype)]
         for axis, each in zip(axes, edges, strict=True):
             shape = list(y_bar.shape)
             shape[axis] = shape[axis] - 1 if each else 1
             results.append(jax.ShapeDtypeStruct(shape, y_bar.dtype))
-        params = {"num_sweeps": np.int64(NUM_SWEEPS), "edges": np.array(edges)}
+        params = {"num_sweeps": np.int64(num_sweeps), "edges": np.array(edges)}
         call = jax.ffi.ffi_call(self.names["jaxtv_sweeps_reverse"], results)
         return call(y_bar, codes, axes=np.array(axes), **params)
 
@@ -69,9 +69,9 @@ def operands(case, kind, dtype):
     return x, lams, y_bar, axes, edges
 
 
-def assert_same(y, codes, x, lams, axes):
+def assert_same(y, codes, x, lams, axes, num_sweeps=NUM_SWEEPS):
     """Bit by bit, or to a few units in the last place where lines are walked in float32."""
-    want, want_codes = _sweeps.prox(x, lams, axes, NUM_SWEEPS)
+    want, want_codes = _sweeps.prox(x, lams, axes, num_sweeps)
     assert bits(codes) == bits(want_codes)
     per_edge = all(lam.shape[a] > 1 or x.shape[a] < 3 for lam, a in zip(lams, axes, strict=True))
     if x.dtype == "float64" or per_edge:
@@ -90,13 +90,22 @@ def test_cuda_and_cpu_agree(fast, kind, dtype):
         assert_same(y, codes, x, lams, axes)
         (y_alone,) = fast.forward(x, lams, axes, keep_bits=False)
         assert bits(y_alone) == bits(y)
-        got = fast.reverse(y_bar, codes, axes, edges)
-        params = {"axes": axes, "num_sweeps": NUM_SWEEPS, "edges": edges}
-        want = _sweeps._reverse_p.bind(y_bar, codes, **params)
-        assert bits(got[0]) == bits(want[0]), case
-        for a, b in zip(got[1:], want[1:], strict=True):
-            atol = 20 * float(jnp.finfo(dtype).eps) * max(x.shape)
-            np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=case)
+        assert_same_reverse(fast, y_bar, codes, axes, edges)
+
+
+def assert_same_reverse(emulated, y_bar, codes, axes, edges, num_sweeps=NUM_SWEEPS):
+    """Bit by bit, or to a few units in the last place where lanes go in step in float32."""
+    got = emulated.reverse(y_bar, codes, axes, edges, num_sweeps)
+    params = {"axes": axes, "num_sweeps": num_sweeps, "edges": edges}
+    want = _sweeps._reverse_p.bind(y_bar, codes, **params)
+    eps = float(jnp.finfo(y_bar.dtype).eps)
+    if y_bar.dtype == "float64" or any(edges):
+        assert bits(got[0]) == bits(want[0])
+    else:
+        atol = 4 * eps * float(jnp.abs(y_bar).max())
+        np.testing.assert_allclose(got[0], want[0], rtol=0, atol=atol)
+    for a, b in zip(got[1:], want[1:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=20 * eps * max(y_bar.shape))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -105,12 +114,8 @@ def test_a_bad_image_spoils_no_other(fast, dtype):
     x = x.at[1, 2, 3, 9].set(jnp.nan)
     y, codes = fast.forward(x, lams, axes)
     assert_same(y, codes, x, lams, axes)
-    x_bar, *lam_bars = fast.reverse(y_bar, codes, axes, edges)
-    params = {"axes": axes, "num_sweeps": NUM_SWEEPS, "edges": edges}
-    want, *want_lam_bars = _sweeps._reverse_p.bind(y_bar, codes, **params)
-    np.testing.assert_array_equal(x_bar, want)
-    for a, b in zip(lam_bars, want_lam_bars, strict=True):
-        np.testing.assert_array_equal(jnp.isnan(a), jnp.isnan(b))
+    assert jnp.isnan(y).sum() == 7 * 6
+    assert_same_reverse(fast, y_bar, codes, axes, edges)
 
 
 def test_no_schedule_of_threads_changes_a_bit_or_races(check):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The images that a block of sweeps.cu keeps in shared memory.
+// The images that a block keeps in shared memory: which they are, and how sweeps.cu lays them out.
 #pragma once
 
 #include <cstdint>

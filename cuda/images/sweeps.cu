@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The kernels for images of all kinds, and the choice of others for those that these need not take.
 // One block for an image, or for a tile of images whose pixels alternate in memory (channels last).
 // Half sweeps alternate with passes over pixels: in a half sweep a thread takes a line, in a pass
 // over pixels neighbouring threads take neighbours in memory.
@@ -8,16 +9,15 @@
 #include "cuda/common/launch.h"
 #include "cuda/images/image_tile.h"
 #include "cuda/images/sweeps.h"
+#include "cuda/images/sweeps_in_step.h"
 #include "cuda/lines/prox_in_step.h"
 
 namespace jaxtv::cuda {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr int kBlocks = 2;   // minimum blocks per SM: without it nvcc caps registers and spills
-constexpr int kMaxTile = 8;  // images of a block: as many floats fill a sector of memory
+constexpr int kBlocks = 2;  // minimum blocks per SM: without it nvcc caps registers and spills
 constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory a block can opt in to on every device
-constexpr int64_t kUnasked = 48 * 1024;      // shared memory of a block that has not opted in
 
 // The weights along an axis.
 template <typename T>
@@ -143,7 +143,8 @@ __device__ void ReverseHalf(const ImageTile& tile, int axis, int shift, bool fir
   for (int l = threadIdx.x; l < tile.LinesAlong(axis); l += blockDim.x) {
     const Line<T> to = lam_bar.At(tile.Number(axis, l), n);
     for (int k = 0; first && k < (lam_bar.edges ? n - 1 : 1); ++k) to[k] = T(0);
-    ReverseLine(tile.Row(axis, l, codes), shift, tile.Row(axis, l, following), n,
+    const Line<const uint8_t> line = tile.Row(axis, l, codes);
+    ReverseLine([&](int64_t k) { return line[k] >> shift & 3; }, tile.Row(axis, l, following), n,
                 tile.Row(axis, l, total),
                 [&](int64_t k, T each) { to[lam_bar.edges ? k : 0] -= each; });
   }
@@ -227,6 +228,11 @@ bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes) {
 template <typename T>
 Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout (&weights)[2],
               const T* x, const T* const (&lam)[2], T* y, uint8_t* bits) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const bool per_line = weights[0].edge_stride == 0 && weights[1].edge_stride == 0;
+    const int per_tile = per_line ? ImagesInStep(images) : 0;
+    if (per_tile > 0) return SweepsInStep(stream, images, per_tile, weights, x, lam, y, bits);
+  }
   return LaunchImages("SweepImagesOnChip", SweepImagesOnChip<T>, stream, images, sizeof(T),
                       Weights<T>{weights[0], lam[0]}, Weights<T>{weights[1], lam[1]}, x, y, bits);
 }
@@ -234,6 +240,12 @@ Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout
 template <typename T>
 Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool (&edges)[2],
                      const T* y_bar, const uint8_t* bits, T* x_bar, T* const (&lam_bar)[2]) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const int per_tile = edges[0] || edges[1] ? 0 : ImagesInStep(images);
+    if (per_tile > 0) {
+      return SweepsReverseInStep(stream, images, per_tile, y_bar, bits, x_bar, lam_bar);
+    }
+  }
   const auto along = [&](int axis) {
     return WeightCotangents<T>{lam_bar[axis], edges[axis], images.Along(axis).inner};
   };

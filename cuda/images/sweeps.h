@@ -3,6 +3,11 @@
 // each in one launch: a block keeps its images in shared memory from the first half sweep to the
 // last. `T` is float or double. All pointers are of device memory; nothing is allocated, nothing
 // waits.
+//
+//   images                                                  kernels
+//   float, a weight or its cotangent for each line, and     sweeps_in_step.cu, reverse_in_step.cu
+//     sides that ImagesInStep takes
+//   all others, and the derivative of a weight on an edge   sweeps.cu
 #pragma once
 
 #include <cstddef>
@@ -43,6 +48,11 @@ JAXTV_HD constexpr int64_t SharedBytes(int64_t height, int64_t width, int64_t sa
   const int64_t of_lines = int64_t(sizeof(float)) * (longer + 1) + longer;
   return SharedPixels(height, width) * (2 * sample_bytes + 1) + of_lines;
 }
+
+constexpr int64_t kMaxTile = 8;  // images of a block: as many floats fill a sector of memory
+
+// Shared memory of a block that has not opted in to more.
+constexpr int64_t kUnasked = 48 * 1024;
 
 // Whether a block of the current device has that much; without a device, of every supported one.
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes);

@@ -29,11 +29,12 @@ constexpr float kLeastWeight = 7.8886091e-31f;  // 2^-100
 // How many samples of a line of n a walk may take again before it gives up. A ramp takes up to
 // n^2 / 2 again; from this budget on, divide and conquer is no slower.
 JAXTV_HD constexpr int WalkBudget(int n) { return 16 * n; }
+constexpr int kNeverOverBudget = 32;  // lines up to here: n (n - 1) / 2 is in the budget
 
 // `Memory` gives the float at an address in bytes. Samples are `stride` floats apart (a number, or
 // an integral constant), and so are the slots of the runs, `slots` bytes behind them. 1 / d is at
-// address inverses + 4 d.
-template <typename Memory, typename Stride>
+// address inverses + 4 d. Without kBudgeted, no line may go over its budget.
+template <typename Memory, typename Stride, bool kBudgeted = true>
 class LineWalk {
  public:
   JAXTV_HD LineWalk(Memory memory, int samples, int slots, Stride stride, int inverses, int n,
@@ -50,8 +51,6 @@ class LineWalk {
         d_(one_),
         budget_(WalkBudget(n) * Next()),
         ref_(memory[samples]),
-        up_to_(weight),
-        down_to_(-weight),
         lo_(-weight),
         hi_(weight) {}
 
@@ -66,9 +65,9 @@ class LineWalk {
     const float term = (memory_[at_] - ref_) - carry_, sum = sum_ + term;
     carry_ = (sum - sum_) - term;
     sum_ = sum;
-    const bool end = AtEnd();
-    const float upper = (sum + (end ? pull_ : up_to_)) * inverse;
-    const float lower = (sum + (end ? pull_ : down_to_)) * inverse;
+    const float w = AtEnd() ? 0.0f : w_;
+    const float upper = (sum + (pull_ + w)) * inverse;
+    const float lower = (sum + (pull_ - w)) * inverse;
     const bool down = upper<lo_, up = lower> hi_;
     at_hi_ = upper <= hi_ ? at_ : at_hi_;
     at_lo_ = lower >= lo_ ? at_ : at_lo_;
@@ -87,22 +86,22 @@ class LineWalk {
   JAXTV_HD void Jump(bool down) {
     const int run_end = down ? at_lo_ : at_hi_;
     Write(run_end, down ? lo_ : hi_);
-    budget_ -= at_ - run_end;
-    at_ = budget_ < 0 ? last_ : run_end + Next();
+    if (kBudgeted) budget_ -= at_ - run_end;
+    at_ = kBudgeted && budget_ < 0 ? last_ : run_end + Next();
     at_lo_ = at_hi_ = at_;
     d_ = one_;
     ref_ = memory_[at_];
     sum_ = carry_ = 0.0f;
-    rose_ = !down;
     pull_ = down ? w_ : -w_;
-    up_to_ = hi_ = pull_ + w_;
-    down_to_ = lo_ = pull_ - w_;
+    hi_ = pull_ + w_;
+    lo_ = pull_ - w_;
   }
 
   // A jump that rounding closed or inverted is no jump: the two runs tie.
   JAXTV_HD void Write(int run_end, float deviation) {
     const float level = ref_ + deviation;
-    level_ = rose_ ? fmaxf(level, level_) : fminf(level, level_);
+    const bool rose = pull_ < 0.0f;  // by the jump before the run
+    level_ = rose ? fmaxf(level, level_) : fminf(level, level_);
     memory_[run_end + slots_] = level_;
   }
 
@@ -114,9 +113,9 @@ class LineWalk {
   const float w_;
   int at_, at_lo_, at_hi_, d_, budget_;
   float ref_, sum_ = 0.0f, carry_ = 0.0f;
-  float pull_ = 0.0f, up_to_, down_to_, lo_, hi_;  // -p, w - p, -w - p
-  float level_ = HUGE_VALF;                        // the level of the run before
-  bool rose_ = false;                              // whether the jump behind that run is up
+  float pull_ = 0.0f;  // -p
+  float lo_, hi_;
+  float level_ = HUGE_VALF;  // the level of the run before
 };
 
 }  // namespace jaxtv::cuda
