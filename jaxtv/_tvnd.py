@@ -145,7 +145,7 @@ def prox_tv(
     solved by a primal-dual iteration, on whose result no two pixels need be equal; a bound near the
     rounding of the type is out of its reach. In float32 the bound stays at about 1e-4 of the
     deviation of the image for weights of a tenth of it, 1e-3 for weights above it; the error itself
-    is ten to a hundred times less. The derivative is that of a linear problem, solved by the same
+    is two to a hundred times less. The derivative is that of a linear problem, solved by the same
     iteration to the relative residual ``deriv_tol``: forward and reverse mode agree to that.
 
     Example:

@@ -262,6 +262,26 @@ void Steps(const TestRow<T>& row) {
   }
 }
 
+// The largest |p|^2 / r^2 of a group.
+template <typename T>
+double Excess(const TestRow<T>& row) {
+  const int64_t n = row.n;
+  double* const squares = row.work;
+  const auto dual = [&](int member) { return row.duals[member].here; };
+  SumProducts(row, dual, dual, squares);
+  double most = 0;
+  for (int k = 0; k < (row.isotropic ? 1 : row.axes); ++k) {
+    const T* JAXTV_RESTRICT radius = row.radii[k];
+    double* JAXTV_RESTRICT ratio = squares + k * n;
+    for (int64_t i = 0; i < n; ++i) {
+      const double r = radius[i];
+      ratio[i] = r > 0 ? ratio[i] / (r * r) : 0;
+    }
+    for (int64_t i = 0; i < n; ++i) most = Larger(most, ratio[i]);
+  }
+  return most;
+}
+
 template <typename T>
 void Gap(const TestRow<T>& row, TestSums* sums) {
   const int64_t n = row.n;
@@ -276,6 +296,7 @@ void Gap(const TestRow<T>& row, TestSums* sums) {
     const T* JAXTV_RESTRICT x = row.x[c];
     const T* JAXTV_RESTRICT m = row.data_weights[c];
     const double low = row.low[c], high = row.high[c];
+    for (int64_t i = 0; i < n; ++i) back[i] *= row.scale;
     for (int64_t i = 0; i < n; ++i) {  // u, cut to the box
       const double free = back[i] > 0 ? low : high;
       const double u = double(x[i]) - back[i] / Larger(double(m[i]), kTiny<double>);
@@ -304,7 +325,7 @@ void Gap(const TestRow<T>& row, TestSums* sums) {
     const double* JAXTV_RESTRICT product = products + k * n;
     for (int64_t i = 0; i < n; ++i) {
       const double cost = double(r[i]) * std::sqrt(square[i]);
-      terms[i] = Larger(cost - product[i], kSlack * cost);
+      terms[i] = Larger(cost - row.scale * product[i], kSlack * cost);
       size[i] = kSlack * cost;
     }
     Add(n, terms, &sums->rest);
@@ -354,7 +375,7 @@ void Residual(const TestRow<T>& row, TestSums* sums) {
 }
 
 template <typename T>
-constexpr RowKernels<T> kKernels = {Primal<T>, Dual<T>, Gap<T>, Residual<T>};
+constexpr RowKernels<T> kKernels = {Primal<T>, Dual<T>, Excess<T>, Gap<T>, Residual<T>};
 
 }  // namespace
 

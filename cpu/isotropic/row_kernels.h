@@ -68,6 +68,7 @@ struct TestRow {
   const T* high;
   const T* const* lengths;
   const T* const* directions;
+  double scale;  // of the duals, for the certificate
   double* work;  // n elements for each axis and channel, 2 n more for each axis, and 3 n
 };
 
@@ -79,6 +80,7 @@ template <typename T>
 struct RowKernels {
   void (*primal)(const PrimalRow<T>& row);
   void (*dual)(const DualRow<T>& row);
+  double (*excess)(const TestRow<T>& row);
   void (*gap)(const TestRow<T>& row, TestSums* sums);
   void (*residual)(const TestRow<T>& row, TestSums* sums);
 };

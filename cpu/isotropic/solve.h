@@ -130,7 +130,7 @@ class Iteration {
   template <typename Run>
   Bounds Certificate(const Run& run) {
     ClipImage();
-    const TestSums sums = Test(run, Rows<T>().gap);
+    const TestSums sums = Test(run, Feasible(run), Rows<T>().gap);
     const double square = sums.square.lane[0], rest = sums.rest.lane[0];
     return {square / 2 + rest, (std::sqrt(square) + std::sqrt(square + 4 * rest)) / 2};
   }
@@ -141,7 +141,7 @@ class Iteration {
     for (int c = 0; c < grid_.channels; ++c) {
       for (int64_t row = 0; row < grid_.rows; ++row) SetAfter(grid_, y_.Row(c, row));
     }
-    return std::sqrt(Test(run, Rows<T>().residual).square.lane[0]);
+    return std::sqrt(Test(run, 1, Rows<T>().residual).square.lane[0]);
   }
 
  private:
@@ -292,13 +292,26 @@ class Iteration {
     return found;
   }
 
+  // A factor of at most 1 that makes the duals feasible: rounding may leave them an ulp or two
+  // longer than their radii.
+  template <typename Run>
+  double Feasible(const Run& run) {
+    std::vector<double> of_row(size_t(grid_.rows));
+    ForRows(run, [&](int64_t row, Scratch& scratch) {
+      of_row[size_t(row)] = Rows<T>().excess(Tested(row, 1, scratch));
+    });
+    const double most = *std::max_element(of_row.begin(), of_row.end());
+    constexpr double kRounded = 1 - 4 * std::numeric_limits<double>::epsilon();
+    return most > kRounded ? kRounded / std::sqrt(most) : 1;
+  }
+
   // The sums over all rows, in their order, in lane 0.
   template <typename Run, typename Kernel>
-  TestSums Test(const Run& run, const Kernel& kernel) {
+  TestSums Test(const Run& run, double scale, const Kernel& kernel) {
     std::vector<std::pair<double, double>> of_row(size_t(grid_.rows));
     ForRows(run, [&](int64_t row, Scratch& scratch) {
       TestSums sums;
-      TestOne(row, scratch, kernel, &sums);
+      kernel(Tested(row, scale, scratch), &sums);
       of_row[size_t(row)] = {sums.square.Total(), sums.rest.Total()};
     });
     TestSums total;
@@ -309,8 +322,8 @@ class Iteration {
     return total;
   }
 
-  template <typename Kernel>
-  void TestOne(int64_t row, Scratch& scratch, const Kernel& kernel, TestSums* sums) {
+  // A row for a test, of duals times `scale`.
+  TestRow<T> Tested(int64_t row, double scale, Scratch& scratch) const {
     const int axes = grid_.axes(), channels = grid_.channels;
     for (int c = 0; c < channels; ++c) {
       scratch.data_weights[size_t(c)] = data_weights_.Each(c, row);
@@ -325,11 +338,22 @@ class Iteration {
       }
     }
     const auto [_, lengths, directions] = Pointers(row, scratch);
-    kernel({grid_.length(), axes, channels, isotropic_, scratch.rows.data(),
-            SlopesWithBefore(row, scratch), scratch.after.data(), scratch.radii.data(),
-            scratch.data.data(), scratch.data_weights.data(), low_.data(), high_.data(), lengths,
-            directions, scratch.of_test.data()},
-           sums);
+    return {grid_.length(),
+            axes,
+            channels,
+            isotropic_,
+            scratch.rows.data(),
+            SlopesWithBefore(row, scratch),
+            scratch.after.data(),
+            scratch.radii.data(),
+            scratch.data.data(),
+            scratch.data_weights.data(),
+            low_.data(),
+            high_.data(),
+            lengths,
+            directions,
+            scale,
+            scratch.of_test.data()};
   }
 
   const Grid& grid_;
