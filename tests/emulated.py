@@ -17,8 +17,9 @@ from jaxtv._plumbing import ffi
 STAGED = [((70, 21), 1), ((2, 33, 5), 1), ((3, 64), 1), ((1, 2), 1)]
 STRIDED = [((2, 30, 33), 1), ((40, 65), 0)]
 ON_CHIP = [((3, 65), 1), ((2, 128, 2), 1), ((1, 129), 1), ((2, 700), 1)]
+BY_WARPS = [((9, 129), 1), ((2, 257, 3), 1), ((1025, 3), 0)]  # where there is one weight
 IN_MEMORY = [((1, 2049), 1), ((2100, 2), 0)]
-CASES = [*STAGED, *STRIDED, *ON_CHIP, *IN_MEMORY]
+CASES = [*STAGED, *STRIDED, *ON_CHIP, *BY_WARPS, *IN_MEMORY]
 SMALL = [((35, 9), 1), ((1, 7, 5), 1), ((1, 6, 33), 1), ((1, 300), 1), ((1, 520), 1)]
 SCHEDULES = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
 

@@ -82,6 +82,7 @@ def test_every_synchronisation_is_needed():
         for weights in (lam, lam[:, :1]):
             y = emulated.prox(x, weights, axis)
             jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
+        emulated.prox(jnp.stack([x[0], v[0]], axis=1), lam[:1, :1], 0).block_until_ready()
         # In step, with the threads of an image in one warp or not, and not in step.
         for images in (v[None, :, :40], v[None, :32, :40], v[None, :, :40].astype("float64")):
             emulated.sweeps(images).block_until_ready()

@@ -7,6 +7,11 @@
 //   fewer, of more than 64 samples          a block per line                    rounds of scans
 //   few, of more than 16384 samples         all blocks on all lines             the same
 //
+// and of float with one weight, where sums of float suffice,
+//
+//   many, of up to 128 samples              the lanes of a warp in step         one step of a walk
+//   of 129 to 2048 samples                  a warp per line, in registers       rounds of 16 steps
+//
 // A walk is the least work but serial; a block does several times the work in a fraction of the
 // time. So "many" begins where walks alone fill the device, and "few" ends where a block for each
 // line would keep most of it busy. With all blocks on a line, each pass is a launch of its own,
@@ -62,6 +67,14 @@ inline bool SolvedInStep(LineKernel kernel, const Lines& lines, const WeightLayo
   const bool by_threads =
       kernel == LineKernel::kThreadPerLine || kernel == LineKernel::kStagedLines;
   return by_threads && lines.length <= kWalkLength && weights.edge_stride == 0;
+}
+
+// Whether a warp solves each line, in registers (warp_divide.h): lines of float with one weight, of
+// lengths at which walking in step would wait for too many samples, and blocks for barriers.
+constexpr int64_t kWarpLength = 2048;
+
+inline bool SolvedByWarps(const Lines& lines, const WeightLayout& weights) {
+  return lines.length > kWalkLength && lines.length <= kWarpLength && weights.edge_stride == 0;
 }
 
 // Threads of a block that has a line: few up to kSmallBlockLength, and else as many as the

@@ -69,6 +69,9 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
     if (SolvedInStep(kernel, lines, weights)) {
       return ProxTv1dInStep(stream, lines, weights, x, lam, y);
     }
+    if (SolvedByWarps(lines, weights)) {
+      return ProxTv1dByWarps(stream, lines, weights, x, lam, y);
+    }
   }
   switch (kernel) {
     case LineKernel::kThreadPerLine:

@@ -15,9 +15,12 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
                 const T* lam, T* y, void* scratch);
 
 // The launchers of which kernel_choice.h chooses one: for lines that the lanes of a warp solve in
-// step, for a block on each line, and for all blocks on a few lines.
+// step, for a warp on each line, for a block on each line, and for all blocks on a few lines.
 Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
                       const float* x, const float* lam, float* y);
+
+Status ProxTv1dByWarps(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                       const float* x, const float* lam, float* y);
 
 template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,

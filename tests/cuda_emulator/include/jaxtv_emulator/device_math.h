@@ -66,6 +66,9 @@ inline unsigned __brev(unsigned x) {
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
   return static_cast<unsigned>((static_cast<uint64_t>(high) << 32 | low) >> (shift & 31u));
 }
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned shift) {
+  return shift % 32 == 0 ? high : high << shift % 32 | low >> (32 - shift % 32);
+}
 inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
 }

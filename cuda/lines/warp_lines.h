@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Lines of up to 2048 samples of float, one for each warp of a block: their arrangement over the
+// lanes and in shared memory, and the copies from and to global memory.
+//
+// Lane l holds the samples l * kSamples .. l * kSamples + kSamples - 1 in registers. In shared
+// memory a line takes `kCells` cells, ordered such that neither the lanes at the same one of their
+// samples nor neighbouring samples meet in a bank.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "core/line.h"
+#include "cuda/common/launch.h"
+
+namespace jaxtv::cuda {
+namespace {
+
+template <int kSamplesOfLane>
+struct WarpShape {
+  static constexpr int kSamples = kSamplesOfLane;
+  static constexpr int kLanes = 32;
+  static constexpr int kPitch = kLanes + (kSamples < kLanes ? kLanes / kSamples : 1);
+  static constexpr int kCells = kSamples * kPitch + 8;
+  static constexpr int kWarps = 64 / kSamples;  // of a block: as many as shared memory suffices for
+  static constexpr int kThreads = kWarps * kLanes;
+  static constexpr int kBlocks = kSamples == 8    ? 3
+                                 : kSamples == 16 ? 5
+                                                  : 6;  // of a multiprocessor, at least
+
+  // A bit for each sample of a lane, the first one highest.
+  using Bits = std::conditional_t<(kSamples > 32), uint64_t, uint32_t>;
+  static constexpr Bits kAll = Bits(~Bits(0)) >> (sizeof(Bits) * 8 - kSamples);
+
+  __device__ static bool Has(Bits bits, int k) { return (bits >> (kSamples - 1 - k) & 1) != 0; }
+
+  __device__ static int Cell(int sample) { return sample % kSamples * kPitch + sample / kSamples; }
+};
+
+// The lines of a block. A thread copies every 32nd sample of one of them: where inner is 1, its
+// warp those of its own line, and else the block the same sample of all lines at a time.
+template <typename Shape>
+struct WarpLines {
+  Lines lines;
+  int64_t line;     // of this thread's warp
+  int64_t copied;   // the line that this thread copies
+  int slot, first;  // the place of that line in the block, and its first sample that is copied
+  bool apart;       // each warp copies its own line
+
+  __device__ explicit WarpLines(const Lines& all) : lines(all), apart(all.inner == 1) {
+    const int thread = threadIdx.x, warp = thread / Shape::kLanes;
+    const int64_t block = int64_t(blockIdx.x) * Shape::kWarps;
+    slot = apart ? warp : thread % Shape::kWarps;
+    first = apart ? thread % Shape::kLanes : thread / Shape::kWarps;
+    line = block + warp;
+    copied = block + slot;
+  }
+
+  __device__ bool HasLine() const { return line < lines.count(); }
+
+  // Before and after a copy, from or to the cells of its line.
+  __device__ void Synchronize() const {
+    if (apart) {
+      __syncwarp();
+    } else {
+      __syncthreads();
+    }
+  }
+
+  __device__ void Load(const float* x, float* cells) const {
+    Visit(x, cells, [](const float& at, float& cell) { cell = at; });
+    Synchronize();
+  }
+
+  __device__ void Store(float* y, float* cells) const {
+    Synchronize();
+    Visit(y, cells, [](float& at, const float& cell) { at = cell; });
+  }
+
+ private:
+  template <typename T, typename Copy>
+  __device__ void Visit(T* array, float* cells, const Copy& copy) const {
+    if (copied >= lines.count()) return;
+    const Line<T> at = lines.At(array, copied);
+    const int n = int(lines.length);
+#pragma unroll
+    for (int i = 0; i < Shape::kSamples; ++i) {
+      const int k = first + i * Shape::kLanes;
+      if (k < n) copy(at[k], cells[Shape::Cell(k)]);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace jaxtv::cuda

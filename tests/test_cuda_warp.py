@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Do CUDA warps that have a line each, of 129 to 2048 samples, give what the CPU gives?"""
+
+import os
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from emulated import operands
+from helpers import bits
+
+from jaxtv._operators import tv1d as _lines
+
+if os.environ.get("JAXTV_TEST_BACKEND"):
+    pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
+
+LENGTHS = [129, 130, 255, 256, 257, 511, 512, 513, 1000, 1024, 1025, 2047, 2048]
+# Blocks that are full, not full, and several; columns in groups that are not whole blocks.
+ROWS = [((3, n), 1) for n in LENGTHS] + [((9, 130), 1), ((1, 512), 1)]
+COLUMNS = [((n, 3), 0) for n in LENGTHS] + [((2, 200, 13), 1), ((2, 300, 9), 1)]
+
+
+def assert_like_the_cpu(fast, x, lam, axis):
+    """The same runs, and levels to a few units in the last place."""
+    got, want = fast.prox(x, lam, axis), _lines.prox(x, lam, axis=axis)
+    jumps = [np.sign(np.diff(y, axis=axis)) for y in (got, want)]
+    np.testing.assert_array_equal(*jumps)
+    unit = np.spacing(np.abs(x).max(axis, keepdims=True))
+    assert (np.abs(np.asarray(got) - np.asarray(want)) <= 4 * unit).all()
+
+
+@pytest.mark.parametrize("weights", ["scalar", "per line"])
+@pytest.mark.parametrize("kind", ["noise", "walk", "steps", "ramp"])
+def test_runs_are_those_of_the_cpu(fast, kind, weights):
+    for shape, axis in [*ROWS, *COLUMNS]:
+        x, lam, _ = operands(shape, axis, kind, "float32", weights)
+        assert_like_the_cpu(fast, x, lam, axis)
+
+
+def hard_lines(n):
+    """Lines on which sums, levels or rounds are at their worst; without ties."""
+    rng, k = np.random.default_rng(n), np.arange(n)
+    noise = rng.normal(size=n)
+    few = rng.random(n) < 0.02
+    return {
+        "outliers": np.where(few, 1e6, noise),
+        "rectified": np.maximum(noise, 0),
+        "far from 0": 1000 + 0.01 * noise,
+        "far, with dead samples": np.where(few, 0, 1000 + 0.01 * noise),
+        "growing": np.exp2(k * (40 / n) - 20),
+        "parabola": (k / n - 0.3) ** 2,
+        "image": (few * noise).cumsum() + 0.05 * rng.normal(size=n),
+    }
+
+
+@pytest.mark.parametrize("lam", [1e-3, 0.3, 2.0, 30.0])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_hard_lines(fast, n, lam):
+    x = jnp.array(np.stack(list(hard_lines(n).values())), "float32")
+    assert_like_the_cpu(fast, x, jnp.full((1, 1), lam, "float32"), 1)
+    assert_like_the_cpu(fast, x.T, jnp.full((1, 1), lam, "float32"), 0)
+
+
+@pytest.mark.parametrize("n", [129, 512, 1000, 2048])
+def test_weights_that_change_nothing_and_that_join_all(fast, n):
+    x = jnp.array(np.stack([*hard_lines(n).values(), np.full(n, 0.7)]), "float32")
+    assert bits(fast.prox(x, jnp.zeros((1, 1), "float32"), 1)) == bits(x)
+    got = np.asarray(fast.prox(x, jnp.full((1, 1), np.inf, "float32"), 1))
+    assert (np.ptp(got, axis=1) == 0).all()
+    mean, size = np.float64(x).mean(1), np.abs(np.float64(x)).max(1)
+    assert (np.abs(got[:, 0] - mean) <= 2 * np.spacing(np.float32(size))).all()
+    assert bits(got[-1]) == bits(x[-1])
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((70, 200), 1), ((300, 70), 0)])
+def test_unfit_lines_are_those_of_the_cpu(fast, shape, axis):
+    """Beside others in the block, which they leave as they were."""
+    x, lam, _ = operands(shape, axis, "walk", "float32", "per line")
+    lines = jnp.moveaxis(x, axis, -1)
+    want = jnp.moveaxis(fast.prox(x, lam, axis), axis, -1)
+    weights = jnp.ravel(lam)
+    unfit = {3: jnp.nan, 5: jnp.inf, 8: -jnp.inf, 13: 3e38, 21: 2e30}
+    for line, value in unfit.items():
+        lines = lines.at[line, 7].set(value)
+    lines = lines.at[34].set(0).at[34, 3:6].set(-0.0)
+    unfit_weights = {40: 0.0, 41: -0.0, 50: -1.0, 55: jnp.nan, 60: 1e-40, 61: 1e-31}
+    for line, value in unfit_weights.items():
+        weights = weights.at[line].set(value)
+    lines = lines.at[60:62].multiply(1e-30)
+    changed = [*unfit, 34, *unfit_weights]
+
+    x, lam = jnp.moveaxis(lines, -1, axis), weights.reshape(lam.shape)
+    got = jnp.moveaxis(fast.prox(x, lam, axis), axis, -1)
+    cpu = jnp.moveaxis(_lines.prox(x, lam, axis=axis), axis, -1)
+    for line in changed:
+        assert bits(got[line]) == bits(cpu[line]), line
+    others = [line for line in range(len(lines)) if line not in changed]
+    assert bits(got[np.array(others)]) == bits(want[np.array(others)])
