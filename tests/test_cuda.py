@@ -101,7 +101,8 @@ def test_masses_give_the_bits_of_the_cpu(fast, dtype, weights):
             mass = jnp.maximum(v, 0)
             for m in (mass, mass.max(axis, keepdims=True)):
                 before = fast.library.num_launches
-                got, want = fast.mass(x, lam, m, axis), tv1d_mass.prox(x, lam, m, axis=axis)
+                got = fast.mass(x, lam, m, axis).block_until_ready()
+                want = tv1d_mass.prox(x, lam, m, axis=axis)
                 assert fast.library.num_launches == before + 1
                 assert bits(got) == bits(want)
 
@@ -113,7 +114,7 @@ def test_newton_gives_the_bits_and_the_steps_of_the_cpu(fast, dtype):
             x, lam, _ = operands(shape, axis, kind, dtype, "per edge")
             for limit in (3, 100):
                 before = fast.library.num_launches
-                got = fast.newton(x, lam, axis, limit)
+                got = jax.block_until_ready(fast.newton(x, lam, axis, limit))
                 want = _lines.newton(x, lam, axis=axis, max_steps=limit)
                 assert fast.library.num_launches == before + 1
                 assert [bits(a) for a in got] == [bits(a) for a in want]
@@ -124,7 +125,6 @@ SUMMED_IN_FLOAT64 = [
     *(("float64", "scalar", *case) for case in [*STAGED, *STRIDED]),
     *(("float64", "per line", *case) for case in [*STAGED, *STRIDED]),
     *((dtype, "per edge", *case) for dtype in DTYPES for case in [*STAGED, *STRIDED]),
-    *(("float32", "per line", *case) for case in [((2050, 129), 1), ((129, 2050), 0)]),
 ]
 
 
@@ -132,7 +132,7 @@ SUMMED_IN_FLOAT64 = [
 def test_a_thread_for_each_line_gives_the_bits_of_the_cpu(fast, shape, axis, dtype, weights):
     x, lam, v = operands(shape, axis, "walk", dtype, weights)
     y = _lines.prox(x, lam, axis=axis)
-    if dtype == "float64" or shape[axis] > 128:
+    if dtype == "float64":
         assert bits(fast.run_mean(y, v, axis)) == bits(_lines.run_mean(y, v, axis=axis))
     got, want = fast.pull_back(y, lam, v, axis), _lines.pull_back(y, lam, v, axis=axis)
     assert [bits(a) for a in got] == [bits(a) for a in want]

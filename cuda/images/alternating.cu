@@ -12,7 +12,8 @@ namespace jaxtv::cuda {
 namespace {
 
 constexpr int kSampleThreads = 256;
-constexpr int kImageThreads = 64;
+constexpr int kImageThreads = 256;
+constexpr int kImageWarps = kImageThreads / 32;
 
 __device__ inline float Root(float x) { return sqrtf(x); }
 __device__ inline double Root(double x) { return sqrt(x); }
@@ -66,22 +67,16 @@ struct SweepSums {
   }
 };
 
-// What the solves along an axis leave, for the lines of a pass.
-template <typename T>
-struct SolvedArrays {
-  const T *input, *result;
-  T *dual, *previous;
-};
-
 // After the solves along an axis: its dual, the sums over each line, and the input of the axis that
 // is next.
 template <typename T>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     AdvanceLines(const Lines lines, const int* __restrict__ image_of,
                  const int* __restrict__ sweeping, const T* __restrict__ momentum,
-                 const __grid_constant__ SolvedArrays<T> own, const T* __restrict__ before,
-                 T* __restrict__ next_input, const T* __restrict__ next_dual,
-                 const T* __restrict__ next_previous, SweepSums* __restrict__ sums) {
+                 const T* __restrict__ input, const T* __restrict__ result, T* __restrict__ dual,
+                 T* __restrict__ previous, const T* __restrict__ before, T* __restrict__ next_input,
+                 const T* __restrict__ next_dual, const T* __restrict__ next_previous,
+                 SweepSums* __restrict__ sums) {
   const LinePart part(lines);
   const int64_t first = lines.At(image_of, part.line).data - image_of;
   const int image = image_of[first];
@@ -90,13 +85,13 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   if (sweeping[image]) {
     part.ForSpread([&](int64_t k) {
       const int64_t at = first + k * lines.inner;
-      const T y = own.result[at], v = own.input[at] - y;
-      if (own.previous != nullptr) {
-        const T old = own.dual[at], ahead = extrapolated(own.dual, own.previous, at);
+      const T y = result[at], v = input[at] - y;
+      if (previous != nullptr) {
+        const T old = dual[at], ahead = extrapolated(dual, previous, at);
         mine.against += double(ahead - v) * double(v - old);
-        own.previous[at] = old;
+        previous[at] = old;
       }
-      own.dual[at] = v;
+      dual[at] = v;
       if (before != nullptr) {
         const double apart = double(y - before[at]);
         mine.apart += apart * apart;
@@ -122,19 +117,20 @@ __global__ void __launch_bounds__(kImageThreads)
                   const __grid_constant__ WeightLayout member, const int64_t members,
                   const bool is_first, const bool is_last, const bool three_axes,
                   const SweepSums* __restrict__ of_lines, SweepSums* __restrict__ of_images) {
-  __shared__ SweepSums partial[kImageThreads];
+  __shared__ SweepSums of_warps[kImageWarps];
   const int64_t i = blockIdx.x, start = first.At(of_lines, i).data - of_lines;
   if (!numbers.sweeping[i]) return;
   SweepSums mine{0.0, 0.0, 0.0};
   for (int64_t j = threadIdx.x; j < members; j += kImageThreads) {
     mine = mine.Then(of_lines[start + (member.At(of_lines, j).data - of_lines)]);
   }
-  partial[threadIdx.x] = mine;
+  mine = InclusiveWarpScan<Direction::kForward>(mine);
+  if (threadIdx.x % 32 == 31) of_warps[threadIdx.x / 32] = mine;
   __syncthreads();
   if (threadIdx.x != 0) return;
   SweepSums total = is_first ? SweepSums{0.0, 0.0, 0.0} : of_images[i];
   const double energy_before = total.energy;
-  for (const SweepSums& part : partial) total = total.Then(part);
+  for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
   of_images[i] = total;
   if (!is_last) return;
   const T energy = T(total.energy - energy_before);  // of the last axis alone
@@ -189,9 +185,8 @@ Status Alternating<T>::Advance(size_t a) const {
   const SolvedAxis<T>* const next = is_last ? nullptr : &axes_[a + 1];
   LaunchSequence launches;
   launches.Add("AdvanceLines", AdvanceLines<T>, LinePartGrid(axis.lines, stream_), axis.lines,
-               image_of_, numbers_.sweeping, numbers_.momentum,
-               SolvedArrays<T>{axis.input, axis.result, axis.dual, axis.previous},
-               a > 0 ? axes_[a - 1].result : nullptr, next ? next->input : nullptr,
+               image_of_, numbers_.sweeping, numbers_.momentum, axis.input, axis.result, axis.dual,
+               axis.previous, a > 0 ? axes_[a - 1].result : nullptr, next ? next->input : nullptr,
                next ? next->dual : nullptr, next ? next->previous : nullptr,
                is_summed ? of_lines : nullptr);
   if (is_summed) {

@@ -57,6 +57,7 @@ struct LinePart {
   // which the order of samples does not matter.
   template <typename Visit>
   __device__ void ForSpread(const Visit& visit) const {
+#pragma unroll 4  // loads of several samples at once
     for (int64_t k = index; k < length; k += count) visit(k);
   }
 };

@@ -77,6 +77,14 @@ inline bool SolvedByWarps(const Lines& lines, const WeightLayout& weights) {
   return lines.length > kWalkLength && lines.length <= kWarpLength && weights.edge_stride == 0;
 }
 
+// The pull-back is two passes of scans whatever the line, so a block of threads gains from the
+// length at which a thread has to go far.
+inline LineKernel ChoosePullBack(const Lines& lines, size_t sample_bytes) {
+  const LineKernel kernel = ChooseKernel(lines, sample_bytes);
+  const bool by_grid = kernel == LineKernel::kGrid;
+  return lines.length > kWalkLength && !by_grid ? LineKernel::kBlockPerLine : kernel;
+}
+
 // Threads of a block that has a line: few up to kSmallBlockLength, and else as many as the
 // registers of a multiprocessor suffice for.
 constexpr int kSmallBlock = 128;

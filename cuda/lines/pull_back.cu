@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kWarp)
 template <typename T>
 Status PullBack(cudaStream_t stream, const PullBackOperands<T>& p) {
   const size_t sample_bytes = 2 * sizeof(T);
-  const LineKernel kernel = ChooseKernel(p.lines, sample_bytes);
+  const LineKernel kernel = ChoosePullBack(p.lines, sample_bytes);
   if constexpr (sizeof(T) == sizeof(float)) {
     if (SolvedInStep(kernel, p.lines, p.weights)) return PullBackInStep(stream, p);
   }
