@@ -55,12 +55,12 @@ class Search(NamedTuple):
     @staticmethod
     def of(results: Sequence[Array], axes: tuple[int, ...]) -> "Search":
         """From what `solve` returns."""
-        images, count = results[10:], len(axes)
+        numbers, images, count = results[:10], results[10:], len(axes)
         return Search(
-            *results[:10],
-            tuple(images[:count]),
-            tuple(images[count : 2 * count]),
-            tuple(images[2 * count :]),
+            *numbers,
+            results=tuple(images[:count]),
+            duals=tuple(images[count : 2 * count]),
+            previous=tuple(images[2 * count :]),
         )
 
 
