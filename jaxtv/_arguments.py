@@ -216,6 +216,13 @@ def not_negative(value: Any, name: str) -> None:
             raise ValueError(f"{name} must be at least 0, got {shown(entry)}.")
 
 
+def data_weight(value: ArrayLike) -> ArrayLike:
+    """A weight of samples, checked but for its shape."""
+    value = real(value, "data_weight", "None, a real number or an array")
+    not_negative(value, "data_weight")
+    return value
+
+
 def weights_per_axis(
     lam: ArrayLike | tuple[ArrayLike, ...], x: Array, axes: tuple[int, ...]
 ) -> tuple[Array, ...]:

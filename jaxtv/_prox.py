@@ -80,7 +80,7 @@ def checked(
         )
     if init is not None and jnp.iscomplexobj(x):
         raise ValueError("init is for real x, got complex x: leave it out.")
-    m = 1.0 if options.data_weight is None else _data_weight(options.data_weight)
+    m = 1.0 if options.data_weight is None else _arguments.data_weight(options.data_weight)
     return _isotropic.prox(x, lam, init, m, **limits, **how, model=model)
 
 
@@ -100,12 +100,6 @@ def model_of(
         if channel in axes:
             raise ValueError(f"channel_axis must not be one of axes {axes}, got {channel_axis}.")
     return _isotropic.Model(kind == "isotropic", channel, periodic)
-
-
-def _data_weight(value: ArrayLike) -> ArrayLike:
-    value = _arguments.real(value, "data_weight")
-    _arguments.not_negative(value, "data_weight")
-    return value
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "num_sweeps", "return_info", "both_modes"))

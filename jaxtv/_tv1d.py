@@ -103,8 +103,8 @@ def prox_tv_1d(
 
     Raises:
       TypeError: if an argument has a wrong type: lists are not arrays, integers not floating.
-      ValueError: if ``axis`` is out of range, ``lam`` or ``data_weight`` does not broadcast, or
-        ``method`` is unknown or does not solve the problem.
+      ValueError: if ``axis`` is out of range, ``lam`` or ``data_weight`` does not broadcast or is a
+        negative number, or ``method`` is unknown or does not solve the problem.
 
     Differentiable in ``x``, ``lam`` and ``data_weight``, in reverse mode (:mod:`jaxtv.forward`: in
     both), by implicit differentiation. Where the result is constant along a line, its derivative in
@@ -146,7 +146,7 @@ def checked(
     periodic = _arguments.flag(periodic, "periodic")
     return_info = _arguments.flag(return_info, "return_info")
     if data_weight is not None:
-        data_weight = _arguments.real(data_weight, "data_weight", "None, a real number or an array")
+        data_weight = _arguments.data_weight(data_weight)
     if method == "newton" and (periodic or data_weight is not None):
         raise ValueError(
             "method must be 'direct' with data_weight or periodic=True, got 'newton': its steps "

@@ -14,8 +14,7 @@ from helpers import bits, signal
 from images import components
 
 from jaxtv._operators import tv1d as _lines
-from jaxtv._plain.alternating import Search
-from jaxtv._plain.alternating import solve as plain_solve
+from jaxtv._plain.alternating import Search, solve
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
@@ -93,13 +92,16 @@ def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
 
 
+_plain_solve = jax.jit(solve, static_argnames="axes")
+
+
 def plain_search(x, lams, duals, axes, max_sweeps, unions):
     """In float64."""
     x, lams, duals = jax.tree.map(lambda a: a.astype("float64"), (x, lams, duals))
     zero = jnp.zeros(unions.shape)
     count = zero.astype("int32")
     numbers = zero, zero, count + max_sweeps, count + 1, jnp.where(unions, count + 1, 999)
-    return Search.of(plain_solve(x, *numbers, *lams, *duals, axes=axes), axes)
+    return Search.of(_plain_solve(x, *numbers, *lams, *duals, axes=axes), axes)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

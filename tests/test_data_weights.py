@@ -412,6 +412,12 @@ def test_a_shape_that_does_not_broadcast(shape):
     assert str(shape) in str(error.value) and str((LINES, N)) in str(error.value)
 
 
+@pytest.mark.parametrize("data_weight", [-1.0, np.array([1.0, -1.0]), float("nan")])
+def test_a_negative_number(data_weight):
+    with pytest.raises(ValueError, match="data_weight must be at least 0, got"):
+        jaxtv.prox_tv_1d(jnp.zeros((3, 2)), 1.0, data_weight=data_weight)
+
+
 def test_newton_takes_no_data_weight():
     with pytest.raises(ValueError, match=r"method must be 'direct' with data_weight"):
         jaxtv.prox_tv_1d(jnp.zeros(3), 1.0, method="newton", data_weight=1.0)

@@ -17,8 +17,8 @@ class Part(NamedTuple):
 
 PARTS = {
     "lines": Part(lines.run, test=6000, round=50_000, compiles=True),
-    "images": Part(images.run, test=80, round=150, compiles=True),
+    "images": Part(images.run, test=60, round=150, compiles=True),
     "gradients": Part(gradients.run, test=20, round=50, compiles=True),
     "hostile": Part(hostile.run, test=360, round=1000, compiles=False),
-    "calls": Part(calls.run, test=360, round=1000, compiles=False),
+    "calls": Part(calls.run, test=180, round=1000, compiles=False),
 }
