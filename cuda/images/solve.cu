@@ -14,8 +14,9 @@ namespace {
 constexpr int kSampleThreads = 256;
 constexpr int kPlanThreads = 256;
 constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
-constexpr int kMostSweeps =
-    64;  // launched at once: an image may stand still before its test is due
+
+// Sweeps launched at once: an image may stand still before its test is due.
+constexpr int kMostSweeps = 64;
 
 // What the host is told.
 struct Plan {
