@@ -13,7 +13,7 @@ import argparse
 import functools
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import images
@@ -41,16 +41,15 @@ def cases(quick: bool) -> Iterator[images.Case]:
         yield images.Case("256 of 32x32", images.patches(256, 32), (1, 2), lam)
 
 
-def run_jaxtv(case: images.Case, tol: float) -> Measured:
-    prox = functools.partial(
-        jaxtv.prox_tv_2d,
-        axes=case.axes,
-        kind="isotropic",
-        tol=tol,
-        max_sweeps=20_000,
-        return_info=True,
+def prox(case: images.Case, tol: float) -> Callable:
+    return functools.partial(
+        jaxtv.prox_tv_2d, axes=case.axes, kind="isotropic", tol=tol, max_sweeps=20_000
     )
-    solve, x = jax.jit(prox), jnp.asarray(case.x)
+
+
+def run_jaxtv(case: images.Case, tol: float) -> Measured:
+    solve = jax.jit(functools.partial(prox(case, tol), return_info=True))
+    x = jnp.asarray(case.x)
     y, info = jax.block_until_ready(solve(x, case.lam))  # compiled
     seconds = images.best_time(lambda: jax.block_until_ready(solve(x, case.lam)))
     certified = case.relative(np.asarray(info.error_bound, float))
@@ -59,14 +58,7 @@ def run_jaxtv(case: images.Case, tol: float) -> Measured:
 
 def gradient_seconds(case: images.Case, tol: float) -> float:
     """Of value and gradient, to `tol` both."""
-    solve = functools.partial(
-        jaxtv.prox_tv_2d,
-        axes=case.axes,
-        kind="isotropic",
-        tol=tol,
-        deriv_tol=tol,
-        max_sweeps=20_000,
-    )
+    solve = functools.partial(prox(case, tol), deriv_tol=tol)
     slope = jax.jit(jax.value_and_grad(lambda x, lam: (solve(x, lam) ** 2).sum(), (0, 1)))
     x, lam = jnp.asarray(case.x), jnp.asarray(case.lam, case.x.dtype)
     jax.block_until_ready(slope(x, lam))  # compiled

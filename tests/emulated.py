@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from cuda_emulator.library import EmulatedLibrary
-from helpers import signal
+from helpers import bits, signal
 
+from jaxtv._operators import tv1d as _lines
 from jaxtv._plumbing import ffi
 
 # Each kernel of cuda/lines/kernel_choice.h, with tiles and blocks that are full, not full, and
@@ -117,3 +118,28 @@ def operands(shape, axis, kind, dtype, weights):
     }[weights]
     lam = jnp.array(rng.exponential(1.5, sizes), dtype)
     return x, lam, jnp.array(rng.normal(size=shape), dtype)
+
+
+def assert_unfit_lines_are_those_of_the_cpu(emulated, shape, axis):
+    """Of 70 lines, some with samples or weights that only core/tv1d.h solves; the others stay."""
+    x, lam, _ = operands(shape, axis, "walk", "float32", "per line")
+    lines = jnp.moveaxis(x, axis, -1)
+    want = jnp.moveaxis(emulated.prox(x, lam, axis), axis, -1)
+    weights = jnp.ravel(lam)
+    unfit = {3: jnp.nan, 5: jnp.inf, 8: -jnp.inf, 13: 3e38, 21: 2e30}
+    for line, value in unfit.items():
+        lines = lines.at[line, 7].set(value)
+    lines = lines.at[34].set(0).at[34, 3:6].set(-0.0)
+    unfit_weights = {40: 0.0, 41: -0.0, 50: -1.0, 55: jnp.nan, 60: 1e-40, 61: 1e-31}
+    for line, value in unfit_weights.items():
+        weights = weights.at[line].set(value)
+    lines = lines.at[60:62].multiply(1e-30)
+    changed = [*unfit, 34, *unfit_weights]
+
+    x, lam = jnp.moveaxis(lines, -1, axis), weights.reshape(lam.shape)
+    got = jnp.moveaxis(emulated.prox(x, lam, axis), axis, -1)
+    cpu = jnp.moveaxis(_lines.prox(x, lam, axis=axis), axis, -1)
+    for line in changed:
+        assert bits(got[line]) == bits(cpu[line]), line
+    others = [line for line in range(len(lines)) if line not in changed]
+    assert bits(got[np.array(others)]) == bits(want[np.array(others)])

@@ -6,7 +6,7 @@ import os
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from emulated import operands
+from emulated import assert_unfit_lines_are_those_of_the_cpu, operands
 from helpers import bits
 
 from jaxtv._operators import tv1d as _lines
@@ -36,27 +36,7 @@ def test_runs_are_those_of_the_cpu(fast, kind, weights):
 @pytest.mark.parametrize(("shape", "axis"), [((70, 64), 1), ((70, 21), 1), ((64, 70), 0)])
 def test_lines_unfit_for_a_walk_are_those_of_the_cpu(fast, shape, axis):
     """Beside others in the warp, which they leave as they were."""
-    x, lam, _ = operands(shape, axis, "walk", "float32", "per line")
-    lines = jnp.moveaxis(x, axis, -1)
-    want = jnp.moveaxis(fast.prox(x, lam, axis), axis, -1)
-    weights = jnp.ravel(lam)
-    unfit = {3: jnp.nan, 5: jnp.inf, 8: -jnp.inf, 13: 3e38, 21: 2e30}
-    for line, value in unfit.items():
-        lines = lines.at[line, 7].set(value)
-    lines = lines.at[34].set(0).at[34, 3:6].set(-0.0)
-    unfit_weights = {40: 0.0, 41: -0.0, 50: -1.0, 55: jnp.nan, 60: 1e-40, 61: 1e-31}
-    for line, value in unfit_weights.items():
-        weights = weights.at[line].set(value)
-    lines = lines.at[60:62].multiply(1e-30)
-    changed = [*unfit, 34, *unfit_weights]
-
-    x, lam = jnp.moveaxis(lines, -1, axis), weights.reshape(lam.shape)
-    got = jnp.moveaxis(fast.prox(x, lam, axis), axis, -1)
-    cpu = jnp.moveaxis(_lines.prox(x, lam, axis=axis), axis, -1)
-    for line in changed:
-        assert bits(got[line]) == bits(cpu[line]), line
-    others = [line for line in range(len(lines)) if line not in changed]
-    assert bits(got[np.array(others)]) == bits(want[np.array(others)])
+    assert_unfit_lines_are_those_of_the_cpu(fast, shape, axis)
 
 
 @pytest.mark.parametrize("lam", [1e3, 1e30, 3e38, np.inf])

@@ -4,6 +4,7 @@
 #include "cuda/common/launch.h"
 #include "cuda/images/alternating.h"
 #include "cuda/images/line_parts.h"
+#include "cuda/images/samples.h"
 #include "cuda/images/work_space.h"
 #include "cuda/lines/tv1d.h"
 #include "cuda/lines/work_space.h"
@@ -11,7 +12,6 @@
 namespace jaxtv::cuda {
 namespace {
 
-constexpr int kSampleThreads = 256;
 constexpr int kImageThreads = 256;
 constexpr int kImageWarps = kImageThreads / 32;
 
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kSampleThreads)
                     const int* __restrict__ sweeping, const T* __restrict__ momentum,
                     const T* __restrict__ dual, const T* __restrict__ previous, const T* from,
                     T* to) {
-  const int64_t at = int64_t(blockIdx.x) * kSampleThreads + threadIdx.x;
+  const int64_t at = SampleOfThread();
   if (at >= samples) return;
   const int image = image_of[at];
   if (!sweeping[image]) return;
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kSampleThreads)
 }
 
 // Sums over a line or an image: the step against the gradient, how far the results along two axes
-// are apart, and |y|^2.
+// are apart, and |y|^2 of the last axis.
 struct SweepSums {
   double against, apart, energy;
 
@@ -96,8 +96,9 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
         const double apart = double(y - before[at]);
         mine.apart += apart * apart;
       }
-      mine.energy += double(y) * double(y);
-      if (next_input != nullptr) {
+      if (next_input == nullptr) {
+        mine.energy += double(y) * double(y);
+      } else {
         next_input[at] = y + extrapolated(next_dual, next_previous, at);
       }
     });
@@ -129,11 +130,10 @@ __global__ void __launch_bounds__(kImageThreads)
   __syncthreads();
   if (threadIdx.x != 0) return;
   SweepSums total = is_first ? SweepSums{0.0, 0.0, 0.0} : of_images[i];
-  const double energy_before = total.energy;
   for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
   of_images[i] = total;
   if (!is_last) return;
-  const T energy = T(total.energy - energy_before);  // of the last axis alone
+  const T energy = T(total.energy);
   const bool restart = total.against > 0.0 || (three_axes && energy > numbers.energy[i]);
   const T momentum = restart ? T(1) : NextMomentum(numbers.momentum[i]);
   numbers.momentum[i] = momentum;
@@ -160,7 +160,7 @@ Status Alternating<T>::Sweep() const {
 template <typename T>
 Status Alternating<T>::Extrapolate() const {
   const int64_t samples = SampleCount(axes_);
-  const Grid grid{CeilDiv(samples, kSampleThreads), kSampleThreads, 0, stream_};
+  const Grid grid = SampleGrid(samples, stream_);
   LaunchSequence launches;
   const T* from = x_;
   T* const to = axes_[0].input;

@@ -6,18 +6,10 @@
 #include "cuda/common/launch.h"
 #include "cuda/images/components.h"
 #include "cuda/images/line_parts.h"
+#include "cuda/images/samples.h"
 
 namespace jaxtv::cuda {
 namespace {
-
-constexpr int kSampleThreads = 256;
-
-// A sample for each thread.
-Grid SampleGrid(int64_t samples, cudaStream_t stream) {
-  return {CeilDiv(samples, kSampleThreads), kSampleThreads, 0, stream};
-}
-
-__device__ int64_t SampleOfThread() { return int64_t(blockIdx.x) * kSampleThreads + threadIdx.x; }
 
 template <typename V>
 __device__ V Load(V& shared) {

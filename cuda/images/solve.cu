@@ -5,13 +5,13 @@
 #include "cuda/common/launch.h"
 #include "cuda/images/certificate.h"
 #include "cuda/images/line_parts.h"
+#include "cuda/images/samples.h"
 #include "cuda/images/solve.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {
 namespace {
 
-constexpr int kSampleThreads = 256;
 constexpr int kPlanThreads = 256;
 constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
 
@@ -50,7 +50,7 @@ template <typename T>
 __global__ void __launch_bounds__(kSampleThreads)
     StartDual(const int64_t samples, const T* __restrict__ start, T* __restrict__ dual,
               T* __restrict__ previous) {
-  const int64_t at = int64_t(blockIdx.x) * kSampleThreads + threadIdx.x;
+  const int64_t at = SampleOfThread();
   if (at >= samples) return;
   dual[at] = start[at];
   if (previous != nullptr) previous[at] = start[at];
@@ -60,7 +60,7 @@ template <typename T>
 __global__ void __launch_bounds__(kSampleThreads)
     TakeBetter(const int64_t samples, const int* __restrict__ image_of,
                const int* __restrict__ better, const T* __restrict__ z, T* __restrict__ y) {
-  const int64_t at = int64_t(blockIdx.x) * kSampleThreads + threadIdx.x;
+  const int64_t at = SampleOfThread();
   if (at < samples && better[image_of[at]]) y[at] = z[at];
 }
 
@@ -178,7 +178,7 @@ class Solver {
  private:
   T* Numbers() { return space_.Take<T>(p_.images); }
 
-  Grid BySample() const { return {CeilDiv(samples_, kSampleThreads), kSampleThreads, 0, stream_}; }
+  Grid BySample() const { return SampleGrid(samples_, stream_); }
 
   Status Start() const {
     const Lines& lines = p_.axes[0].lines;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 constexpr int kBlocks = 2;  // minimum blocks per SM: without it nvcc caps registers and spills
-constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory a block can opt in to on every device
+constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory on every device
 
 // The weights along an axis.
 template <typename T>
@@ -188,16 +188,6 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
   tile.ForPixels([&](int, int, int, int slot, int64_t at) { x_bar[base + at] = totals[slot]; });
 }
 
-int64_t SharedLimit() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess ||
-      cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) !=
-          cudaSuccess) {
-    return kEveryDevice;
-  }
-  return bytes;
-}
-
 // Launches a kernel with as many images in a block as coalesce, if they fit without opting in.
 template <typename... Parameters, typename... Arguments>
 Status LaunchImages(const char* name, void (*kernel)(const SweepImages, const int, Parameters...),
@@ -221,8 +211,18 @@ Status LaunchImages(const char* name, void (*kernel)(const SweepImages, const in
 
 }  // namespace
 
+int64_t SharedMemoryOfDevice(cudaDeviceAttr attribute) {
+  int device = 0, bytes = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&bytes, attribute, device) != cudaSuccess) {
+    return kEveryDevice;
+  }
+  return bytes;
+}
+
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes) {
-  return SharedBytes(height, width, sample_bytes) <= SharedLimit();
+  const int64_t most = SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return SharedBytes(height, width, sample_bytes) <= most;
 }
 
 template <typename T>

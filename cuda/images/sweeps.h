@@ -54,7 +54,11 @@ constexpr int64_t kMaxTile = 8;  // images of a block: as many floats fill a sec
 // Shared memory of a block that has not opted in to more.
 constexpr int64_t kUnasked = 48 * 1024;
 
-// Whether a block of the current device has that much; without a device, of every supported one.
+// Shared memory of the current device by an attribute: of a block that opted in, or of a
+// multiprocessor; without a device, of every supported one.
+int64_t SharedMemoryOfDevice(cudaDeviceAttr attribute);
+
+// Whether a block of that device has as much as the images need.
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes);
 
 // Pairs of weights, and of their cotangents: along the height, then along the width.

@@ -26,6 +26,7 @@ namespace {
 constexpr int kSlot = 1, kInput = 2;  // places in a cell; z is the first
 constexpr Floats<kCell> kRowStride{};
 constexpr int kMaxSideInStep = 128;
+constexpr int64_t kOfBlock = 1024;  // bytes that a multiprocessor sets aside for each block
 
 struct Weights {
   WeightLayout layout;
@@ -238,37 +239,19 @@ __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
   Store(tile, planes, y + base, codes);
 }
 
-// Shared memory of a block of the current device that opted in, of a multiprocessor, and what the
-// latter sets aside for each block; without a device, those of the least one that is supported.
-struct SharedMemoryOfDevice {
-  static constexpr int kOfBlock = 1024;
-  int block = 64 * 1024, multiprocessor = 64 * 1024;
-
-  SharedMemoryOfDevice() {
-    int device = 0, values[2];
-    if (cudaGetDevice(&device) == cudaSuccess &&
-        cudaDeviceGetAttribute(&values[0], cudaDevAttrMaxSharedMemoryPerBlockOptin, device) ==
-            cudaSuccess &&
-        cudaDeviceGetAttribute(&values[1], cudaDevAttrMaxSharedMemoryPerMultiprocessor, device) ==
-            cudaSuccess) {
-      block = values[0];
-      multiprocessor = values[1];
-    }
-  }
-};
-
 }  // namespace
 
 int ImagesInStep(const SweepImages& images) {
   const CellLayout layout{images.height, images.width};
   if (layout.Longer() > kMaxSideInStep) return 0;
-  const SharedMemoryOfDevice memory;
+  const int64_t of_block = SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  const int64_t in_all = SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerMultiprocessor);
   const int64_t most =
       std::min<int64_t>({kMaxTile, images.inner, kMaxCellThreads / layout.Lanes()});
   // How many images are on a multiprocessor at once, in blocks of so many.
   const auto at_once = [&](int64_t tile) {
     const int64_t bytes = layout.Floats(int(tile)) * int64_t(sizeof(float));
-    return bytes > memory.block ? 0 : memory.multiprocessor / (bytes + memory.kOfBlock) * tile;
+    return bytes > of_block ? 0 : in_all / (bytes + kOfBlock) * tile;
   };
   // Blocks whose pixels are whole sectors of memory or halves of them, or all there is; smaller
   // ones only where no such block fits. Of those, the blocks that keep most images at once.
