@@ -31,7 +31,7 @@ ffi::Error Run(ffi::ThreadPool pool, const PullBackOperands<T>& p) {
   return ffi::Error::Success();
 }
 
-ffi::Error PullBack(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
+ffi::Error PullBack(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer lam, ffi::AnyBuffer v,
                     ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
                     int64_t axis) try {
   const auto layout = LayoutOfPullBack(y, lam, v, *x_bar, *lam_bar, axis);
@@ -51,8 +51,8 @@ XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
                        ffi::Ffi::Bind()
                            .Ctx<ffi::ThreadPool>()
                            .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
                            .Arg<ffi::AnyBuffer>()  // lam
+                           .Arg<ffi::AnyBuffer>()  // v
                            .Ret<ffi::AnyBuffer>()  // x_bar
                            .Ret<ffi::AnyBuffer>()  // lam_bar
                            .Attr<int64_t>("axis"));

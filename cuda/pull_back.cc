@@ -14,7 +14,7 @@ namespace {
 using cuda::CallScope;
 using cuda::PullBackOperands;
 
-ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi::AnyBuffer lam,
+ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer lam, ffi::AnyBuffer v,
                     ffi::Result<ffi::AnyBuffer> x_bar, ffi::Result<ffi::AnyBuffer> lam_bar,
                     ffi::Result<ffi::AnyBuffer> scratch, int64_t axis) try {
   const auto layout = LayoutOfPullBack(y, lam, v, *x_bar, *lam_bar, axis);
@@ -24,8 +24,8 @@ ffi::Error PullBack(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer v, ffi
   if (layout->lines.count() == 0) return ffi::Error::Success();
   CallScope scope;
   scope.Input(y, "y");
-  scope.Input(v, "v");
   scope.Input(lam, "lam");
+  scope.Input(v, "v");
   scope.Output(*x_bar, "x_bar");
   scope.Output(*lam_bar, "lam_bar");
   scope.Output(*scratch, "scratch");
@@ -51,8 +51,8 @@ XLA_FFI_DEFINE_HANDLER(kPullBack, PullBack,
                        ffi::Ffi::Bind()
                            .Ctx<cuda::Stream>()
                            .Arg<ffi::AnyBuffer>()  // y
-                           .Arg<ffi::AnyBuffer>()  // v
                            .Arg<ffi::AnyBuffer>()  // lam
+                           .Arg<ffi::AnyBuffer>()  // v
                            .Ret<ffi::AnyBuffer>()  // x_bar
                            .Ret<ffi::AnyBuffer>()  // lam_bar
                            .Ret<ffi::AnyBuffer>()  // scratch

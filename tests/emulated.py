@@ -56,7 +56,7 @@ class Emulated:
     def pull_back(self, y, lam, v, axis):
         edges = (*y.shape[:axis], lam.shape[axis], *y.shape[axis + 1 :])
         result = jax.ShapeDtypeStruct(edges, y.dtype)
-        return self.call("jaxtv_pull_back", (y, v, lam), axis, result)
+        return self.call("jaxtv_pull_back", (y, lam, v), axis, result)
 
     def newton(self, x, lam, axis, max_steps=100):
         sizes = [1 if d == axis else n for d, n in enumerate(x.shape)]

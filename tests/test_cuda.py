@@ -197,7 +197,7 @@ REFUSALS = {
     "does not fit": lambda e, x, lam: e.prox(x, jnp.ones((4, 3), "float32"), 1),
     "only float32 and float64": lambda e, x, lam: e.prox(x.astype("int32"), lam.astype("int32"), 1),
     "v of shape": lambda e, x, lam: e.run_mean(x, x[:2], 1),
-    "lam_bar of shape": lambda e, x, lam: e.call("jaxtv_pull_back", (x, x, lam), 1, x),
+    "lam_bar of shape": lambda e, x, lam: e.call("jaxtv_pull_back", (x, lam, x), 1, x),
     "mass of shape": lambda e, x, lam: e.mass(x, lam, x[:, 1:], 1),
     "mass must have the dtype": lambda e, x, lam: e.mass(x, lam, x.astype("float64"), 1),
     "max_steps must be": lambda e, x, lam: e.newton(x, lam, 1, max_steps=-1),

@@ -47,7 +47,7 @@ def test_the_pull_back_handler_refuses(v):
     lam = np.ones((1, 1, 1), np.float32)
     like = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (X.shape, (2, 1, 3))]
     with pytest.raises(jax.errors.JaxRuntimeError, match="v of shape"):
-        jax.ffi.ffi_call("jaxtv_pull_back", like)(X, v, lam, axis=np.int64(1))
+        jax.ffi.ffi_call("jaxtv_pull_back", like)(X, lam, v, axis=np.int64(1))
 
 
 @pytest.mark.parametrize("num_sweeps", [0, -1, 2**31, 2**62])

@@ -46,7 +46,7 @@ def test_prox(kind, lam, dtype):
 def test_pull_back(axis, lam):
     y, v = (jnp.moveaxis(jnp.asarray(LINES[k], "float32"), 1, axis) for k in ("ties", "noise"))
     w = jnp.moveaxis(jnp.asarray(LAMS[lam], "float32"), 1, axis)
-    got = plain_tv1d.pull_back(y, v, w, axis=axis)
+    got = plain_tv1d.pull_back(y, w, v, axis=axis)
     for a, b in zip(got, tv1d.pull_back(y, w, v, axis=axis), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 

@@ -70,7 +70,7 @@ def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Arra
       Two arrays. The second has the shape of `y`, but that of `lam` along `axis`: a number for each
       edge, or their sum for each line. Lines that share a weight are not summed.
     """
-    x_bar, lam_bar = primitive.bind(_pull_back_p, y, v, lam, axis=axis)
+    x_bar, lam_bar = primitive.bind(_pull_back_p, y, lam, v, axis=axis)
     return x_bar, lam_bar
 
 
@@ -87,10 +87,10 @@ def push_forward(y: Array, lam: Array, dx: Array | None, dlam: Array | None, *, 
     if dlam is None:  # P is its own transpose
         return pull_back(y, lam, jnp.zeros_like(y) if dx is None else dx, axis=axis)[0]
     dx = jnp.zeros_like(y) if dx is None else dx
-    return primitive.bind(_push_forward_p, dx, y, dlam, lam, axis=axis)[0]
+    return primitive.bind(_push_forward_p, y, lam, dx, dlam, axis=axis)[0]
 
 
-def _push_forward(dx: Array, y: Array, dlam: Array, lam: Array, *, axis: int) -> list[Array]:
+def _push_forward(y: Array, lam: Array, dx: Array, dlam: Array, *, axis: int) -> list[Array]:
     if lam.shape[axis] != 1:
         return [pull_back(y, lam, shifted(y, dx, dlam, axis=axis), axis=axis)[0]]
     by_lam = run_mean(y, shifted(y, jnp.zeros_like(y), dlam, axis=axis), axis=axis)
@@ -123,7 +123,7 @@ def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *
     return [push_forward(y, lam, *cotangents, axis=axis)]
 
 
-def _cotangents(y: ShapedArray, _, lam: ShapedArray, *, axis: int) -> list[ShapedArray]:
+def _cotangents(y: ShapedArray, lam: ShapedArray, _, *, axis: int) -> list[ShapedArray]:
     return [y, sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
 
 
@@ -143,15 +143,15 @@ _pull_back_p = primitive.make(
     "jaxtv_pull_back",
     plain_tv1d.pull_back,
     results=_cotangents,
-    full_operands=(0, 1),
+    full_operands=(0, 2),
 )
 _push_forward_p = primitive.make(
     "jaxtv_push_forward",
     _push_forward,
-    results=lambda dx, *_, axis: [dx],
-    full_operands=(0, 1),
+    results=lambda y, *_, axis: [y],
+    full_operands=(0, 2),
 )
-primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (1,))
-primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (0, 2))
+primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (2,))
+primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (2, 3))
 primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))
 primitive.differentiable(_newton_p, functools.partial(_prox_jvp, _newton_p))

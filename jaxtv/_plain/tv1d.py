@@ -64,7 +64,7 @@ def _unit(lines: Array) -> Array:
     return unit.astype(lines.dtype)
 
 
-def pull_back(y: Array, v: Array, lam: Array, *, axis: int) -> list[Array]:
+def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> list[Array]:
     """See `jaxtv._operators.tv1d.pull_back`."""
     lines, values, weights = (jnp.moveaxis(a, axis, -1) for a in (y, v, lam))
     per_edge = weights.shape[-1] != 1
