@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 // The Python module _cuda. It needs no driver until a handler is called.
 #include <cuda_runtime_api.h>
+#include <nanobind/stl/vector.h>
 
 #include "cuda/images/sweeps.h"
 #include "cuda/images/work_space.h"
+#include "cuda/isotropic/steps.h"
 #include "cuda/lines/tv1d_mass.h"
 #include "cuda/lines/tv1d_newton.h"
 #include "cuda/lines/work_space.h"
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(
-      module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::Tv1dMassHandlers(),
-               jaxtv::PullBackHandlers(), jaxtv::ComponentMeanHandlers(),
-               jaxtv::AlternatingHandlers(), jaxtv::SweepsHandlers()});
+  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(),
+                               jaxtv::Tv1dMassHandlers(), jaxtv::PullBackHandlers(),
+                               jaxtv::ComponentMeanHandlers(), jaxtv::AlternatingHandlers(),
+                               jaxtv::SweepsHandlers(), jaxtv::IsotropicStepsHandlers()});
   // Work space, which the lowering adds as a last result and drops, by target: bytes per sample,
   // the longest line that needs none, bytes per sample and axis of images, and bytes per image.
   nanobind::dict scratch;
@@ -26,12 +28,18 @@ NB_MODULE(_cuda, module) {
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);
   scratch["jaxtv_alternating"] =
       nanobind::make_tuple(kSolveSampleBytes, 0, kSolveAxisBytes, kSolveImageBytes);
+  scratch["jaxtv_isotropic_steps"] = nanobind::make_tuple(kStepsSampleBytes, 0, kStepsAxisBytes);
   module.attr("scratch") = scratch;
   // Of the runtime that is linked in, which asks for a driver as new: 12090 is 12.9.
   module.attr("cuda_version") = CUDART_VERSION;
-  // By target, whether its kernels take images of a height, a width and bytes per sample.
+  // By target, whether its kernels take images of these sizes along their axes, and bytes per
+  // sample.
   nanobind::dict takes;
-  takes["jaxtv_sweeps"] = nanobind::cpp_function(&FitsShared);
+  takes["jaxtv_sweeps"] =
+      nanobind::cpp_function([](const std::vector<int64_t>& sizes, int64_t sample_bytes) {
+        return sizes.size() == 2 && FitsShared(sizes[0], sizes[1], sample_bytes);
+      });
   takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];
+  takes["jaxtv_isotropic_steps"] = nanobind::cpp_function(&FitsRegion);
   module.attr("takes") = takes;
 }

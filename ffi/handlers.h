@@ -40,6 +40,9 @@ Handlers ComponentMeanHandlers();
 // The TV prox that couples differences (jaxtv/_plain/isotropic.py).
 Handlers IsotropicHandlers();
 
+// Iterations of its method (jaxtv/_plain/isotropic_steps.py).
+Handlers IsotropicStepsHandlers();
+
 // The error that a handler returns for an exception, since none may cross the C boundary.
 inline xla::ffi::Error Caught(const std::exception& e) {
   return xla::ffi::Error::Internal(std::string("jaxtv: ") + e.what());

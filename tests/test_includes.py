@@ -25,7 +25,8 @@ BELOW = {
     "cuda/common": {"core"},
     "cuda/lines": {"core", "cuda/common"},
     "cuda/images": {"core", "ffi", "cuda/common", "cuda/lines"},
-    "cuda": {"core", "ffi", "cuda/common", "cuda/lines", "cuda/images"},
+    "cuda/isotropic": {"core", "cuda/common"},
+    "cuda": {"core", "ffi", "cuda/common", "cuda/lines", "cuda/images", "cuda/isotropic"},
 }
 FILES = sorted(
     str(path.relative_to(ROOT))

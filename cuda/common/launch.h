@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "cuda/common/shared_memory.h"
 #include "cuda/common/status.h"
 
 // `name` points to the dynamic shared memory of the block.
@@ -31,6 +32,12 @@ struct Grid {
 template <typename... Parameters, typename... Arguments>
 Status Launch(const char* name, void (*kernel)(Parameters...), const Grid& grid,
               Arguments&&... arguments) {
+  const int shared_bytes = int(grid.shared_bytes);
+  if (shared_bytes > kUnasked) {  // sets a property of the kernel: nothing is put on the stream
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+    if (error != cudaSuccess) return {error, name};
+  }
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));

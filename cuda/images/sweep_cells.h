@@ -195,11 +195,6 @@ Status LaunchInStep(const char* name, void (*kernel)(const SweepImages, const in
                     const Arguments&... arguments) {
   const CellLayout layout{images.height, images.width};
   const size_t bytes = size_t(layout.Floats(per_tile)) * sizeof(float);
-  if (bytes > kUnasked) {  // sets a property of the kernel: nothing is put on the stream
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes));
-    if (error != cudaSuccess) return {error, name};
-  }
   const int threads = int(CeilDiv(per_tile * layout.Lanes(), 32) * 32);
   const int64_t blocks = images.outer * images.between * CeilDiv(images.inner, per_tile);
   return Launch(name, kernel, Grid{blocks, threads, bytes, stream}, images, per_tile, arguments...);

@@ -17,7 +17,6 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 constexpr int kBlocks = 2;  // minimum blocks per SM: without it nvcc caps registers and spills
-constexpr int64_t kEveryDevice = 64 * 1024;  // shared memory on every device
 
 // The weights along an axis.
 template <typename T>
@@ -197,11 +196,6 @@ Status LaunchImages(const char* name, void (*kernel)(const SweepImages, const in
   int64_t tile = images.inner < kMaxTile ? images.inner : kMaxTile;
   if (tile * each > kUnasked) tile = kUnasked / each;
   if (tile < 1) tile = 1;
-  if (tile * each > kUnasked) {  // sets a property of the kernel: nothing is put on the stream
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(each));
-    if (error != cudaSuccess) return {error, name};
-  }
   const int64_t lines = tile * (images.height > images.width ? images.height : images.width);
   const int threads = lines < kMaxThreads ? int(CeilDiv(lines, 32) * 32) : kMaxThreads;
   const int64_t blocks = images.outer * images.between * CeilDiv(images.inner, tile);
@@ -210,15 +204,6 @@ Status LaunchImages(const char* name, void (*kernel)(const SweepImages, const in
 }
 
 }  // namespace
-
-int64_t SharedMemoryOfDevice(cudaDeviceAttr attribute) {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess ||
-      cudaDeviceGetAttribute(&bytes, attribute, device) != cudaSuccess) {
-    return kEveryDevice;
-  }
-  return bytes;
-}
 
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes) {
   const int64_t most = SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "core/line.h"
+#include "cuda/common/shared_memory.h"
 #include "cuda/common/status.h"
 
 namespace jaxtv::cuda {
@@ -50,13 +51,6 @@ JAXTV_HD constexpr int64_t SharedBytes(int64_t height, int64_t width, int64_t sa
 }
 
 constexpr int64_t kMaxTile = 8;  // images of a block: as many floats fill a sector of memory
-
-// Shared memory of a block that has not opted in to more.
-constexpr int64_t kUnasked = 48 * 1024;
-
-// Shared memory of the current device by an attribute: of a block that opted in, or of a
-// multiprocessor; without a device, of every supported one.
-int64_t SharedMemoryOfDevice(cudaDeviceAttr attribute);
 
 // Whether a block of that device has as much as the images need.
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes);

@@ -26,16 +26,14 @@ The derivative solves the linearised problem by the linearised iteration: `solve
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxtv._operators import isotropic_steps
 from jaxtv._plain import rounded
+from jaxtv._plain.isotropic_steps import project
 from jaxtv._plain.stencil import Stencil
 
-_RELAXATION = 1.9
-_SHORTEST_STEP = 0.003
-"""In float32, where the longer dual steps that go with it would multiply rounding."""
 _VARIED = 0.25
 """Data weights below this fraction of the largest ask for longer steps."""
 
@@ -48,7 +46,6 @@ class _State(NamedTuple):
     sweeps: Array
     due: Array  # the number of sweeps at which to test next
     active: Array
-    count: Array
 
 
 def solve(
@@ -70,27 +67,20 @@ def solve(
     some = low <= high
     low, high = jnp.where(some, low, 0), jnp.where(some, high, 0)
 
-    def project(w: Sequence[Array], sigma: Array) -> list[Array]:
-        del sigma
-        below = 1 - 8 * jnp.finfo(x.dtype).eps  # so that rounding leaves duals feasible
-        return [
-            v * jnp.where(length > r * below, r * below / jnp.where(length > 0, length, 1), 1)
-            for v, length, r in zip(w, stencil.lengths(w), radii, strict=True)
-        ]
-
-    def test(y: Array, duals: Sequence[Array]) -> tuple[Array, Array, Array]:
+    def test(y: Array, duals: Sequence[Array]) -> tuple[Array, ...]:
         y = jnp.clip(y, low, high)
-        gap, bound = _gap(stencil, y, x, duals, data_weight, (low, high), radii, slopes)
-        return y, gap, bound
+        gap, bound, floor = _gap(stencil, y, x, duals, data_weight, (low, high), radii, slopes)
+        return y, gap, bound, ~(bound > jnp.maximum(target, floor))
 
-    duals = project([jnp.broadcast_to(p, x.shape).astype(x.dtype) for p in init], jnp.ones(()))
+    start = [jnp.broadcast_to(p, x.shape).astype(x.dtype) for p in init]
+    duals = project(stencil, start, radii)
     back = stencil.force(slopes, duals)
     y = jnp.clip(jnp.where(known, x - back / jnp.where(known, data_weight, 1), 0), low, high)
     # Of a constant result its rounding alone would cost much: weights may be large.
     mean = jnp.clip(jnp.zeros_like(x), low, high)
-    y = jnp.where(test(mean, duals)[2] <= target, mean, y)
-    iterate = _iteration(stencil, data_weight * x, data_weight, slopes, project)
-    done = _run(iterate, test, (y, tuple(duals)), target, limit)
+    y = jnp.where(test(mean, duals)[3], mean, y)
+    advance = _iterations(stencil, data_weight * x, data_weight, lams)
+    done = _run(advance, test, (y, tuple(duals)), limit)
     return [done.y, done.gap, done.bound, done.sweeps, *done.duals]
 
 
@@ -113,16 +103,9 @@ def solve_linear(
     lams, lengths, q = (operands[k * count : (k + 1) * count] for k in range(3))
     radii, slopes = stencil.radii(lams, source)
 
-    def shrink(w: Sequence[Array], sigma: Array) -> list[Array]:
-        pairs = zip(stencil.across(w, q), radii, lengths, strict=True)
-        return [
-            v * jnp.where(r > 0, r / jnp.where(r > 0, r + sigma * length, 1), 0)
-            for v, r, length in pairs
-        ]
-
     size = jnp.sqrt(rounded.total(source * source, axes))
 
-    def test(z: Array, duals: Sequence[Array]) -> tuple[Array, Array, Array]:
+    def test(z: Array, duals: Sequence[Array]) -> tuple[Array, ...]:
         back = stencil.force(slopes, duals)
         rest = data_weight * z + back - source
         steps = stencil.across(stencil.steps(slopes, z), q)
@@ -130,43 +113,32 @@ def solve_linear(
         for h, p, r, length in zip(steps, duals, radii, lengths, strict=True):
             off = jnp.where(r > 0, h - length / jnp.where(r > 0, r, 1) * p, 0)
             square += rounded.total(off * off, axes)
-        return z, square, jnp.sqrt(square)
+        residual = jnp.sqrt(square)
+        return z, square, residual, ~(residual > tol * size)
 
     zero = jnp.zeros_like(source)
-    iterate = _iteration(stencil, source, data_weight, slopes, shrink)
-    done = _run(iterate, test, (zero, (zero,) * count), tol * size, limit)
+    advance = _iterations(stencil, source, data_weight, lams, lengths, q)
+    done = _run(advance, test, (zero, (zero,) * count), limit)
     return [jnp.where(jnp.isfinite(size), done.y, jnp.nan), done.bound, done.sweeps]
 
 
-def _iteration(
+def _iterations(
     stencil: Stencil,
     source: Array,
     data_weight: Array,
-    slopes: Sequence[Array],
-    resolve: Callable,
+    lams: Sequence[Array],
+    *linear: Sequence[Array],
 ) -> Callable:
-    """One iteration, from y, the duals, its number and its relaxation."""
-    dtype = source.dtype
-    norm = 4.0 * (len(stencil.axes) - 1)  # of (s D)^T s D, at most
+    """Some iterations, from y, the duals, their number and the number at which to stop."""
     largest = data_weight.max(stencil.axes, keepdims=True)
     varied = data_weight.min(stencil.axes, keepdims=True) < _VARIED * largest
-    shortest = 0.0 if dtype == jnp.float64 else _SHORTEST_STEP
 
-    def iterate(y: Array, duals: Sequence[Array], k: Array, relaxation: Array):
-        number = k.astype(dtype)
-        tau = 1 / (3 + 0.15 * jnp.where(varied, jnp.sqrt(number), number**1.2))
-        tau = jnp.maximum(tau, shortest).astype(dtype)
-        sigma = 0.999 / (norm * tau)
-        back = stencil.force(slopes, duals)
-        new = (y + tau * (source - back)) / (1 + tau * data_weight)
-        steps = stencil.steps(slopes, 2 * new - y)
-        ahead = [p + sigma * h for p, h in zip(duals, steps, strict=True)]
-        new_duals = resolve(ahead, sigma)
-        y = y + relaxation * (new - y)
-        pairs = zip(duals, new_duals, strict=True)
-        return y, tuple(p + relaxation * (n - p) for p, n in pairs)
+    def advance(y: Array, duals: Sequence[Array], done: Array, due: Array):
+        return isotropic_steps.advance(
+            y, duals, done, due, source, data_weight, varied, lams, linear, stencil=stencil
+        )
 
-    return iterate
+    return advance
 
 
 def next_test(k: Array) -> Array:
@@ -174,48 +146,40 @@ def next_test(k: Array) -> Array:
     return k + jnp.where(k < 64, 8, jnp.where(k < 128, 16, k // 8))
 
 
-def _run(iterate: Callable, test: Callable, start: tuple, target: Array, limit: Array) -> _State:
-    """Iterates until `test` meets the target, or the limit; each image on its own.
+def _run(advance: Callable, test: Callable, start: tuple, limit: Array) -> _State:
+    """Iterates until `test` is passed, or the limit is reached; each image on its own.
 
     An iteration whose result is tested is not relaxed: its duals are feasible.
     """
     y, duals = start
-    _, gap, bound = test(y, duals)
+    _, gap, bound, passed = test(y, duals)
     zero = jnp.zeros_like(gap, jnp.int32)
 
     def going(state: _State) -> Array:
         return state.active.any()
 
     def body(state: _State) -> _State:
-        k = state.count + 1
-        due = state.due == k
-        relaxation = jnp.where(due, 1, _RELAXATION).astype(y.dtype)
-        y1, duals1 = iterate(state.y, state.duals, k, relaxation)
-        keep = state.active
-        moved = state._replace(
-            y=jnp.where(keep, y1, state.y),
-            duals=tuple(jnp.where(keep, n, o) for n, o in zip(duals1, state.duals, strict=True)),
-            sweeps=jnp.where(keep, k, state.sweeps),
-            count=k,
-        )
-        return lax.cond((keep & due).any(), tested, lambda s: s, moved)
+        due = jnp.where(state.active, state.due, state.sweeps)
+        y, duals = advance(state.y, state.duals, state.sweeps, due)
+        sweeps = jnp.minimum(state.sweeps + isotropic_steps.COUNT, due)
+        moved = state._replace(y=y, duals=duals, sweeps=sweeps)
+        at_test = moved.active & (sweeps == due)
+        return lax.cond(at_test.any(), tested, lambda state, _: state, moved, at_test)
 
-    def tested(state: _State) -> _State:
-        look = state.active & (state.due == state.count)
-        y1, gap, bound = test(state.y, state.duals)
-        go_on = (bound > target) & (state.sweeps < limit)
+    def tested(state: _State, look: Array) -> _State:
+        y, gap, bound, passed = test(state.y, state.duals)
+        go_on = ~passed & (state.sweeps < limit)
         return state._replace(
-            y=jnp.where(look, y1, state.y),
+            y=jnp.where(look, y, state.y),
             gap=jnp.where(look, gap, state.gap),
             bound=jnp.where(look, bound, state.bound),
             due=jnp.where(look, jnp.minimum(next_test(state.due), limit), state.due),
             active=jnp.where(look, go_on, state.active),
         )
 
-    active = (bound > target) & (limit > 0)
-    first = jnp.minimum(next_test(zero), limit)
-    state = _State(y, duals, gap, bound, zero, first, active, jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(going, body, state)
+    active = ~passed & (limit > 0)
+    first = jnp.broadcast_to(jnp.minimum(next_test(zero), limit), zero.shape)
+    return lax.while_loop(going, body, _State(y, duals, gap, bound, zero, first, active))
 
 
 def _gap(
@@ -227,7 +191,7 @@ def _gap(
     box: tuple[Array, Array],
     radii: Sequence[Array],
     slopes: Sequence[Array],
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     """The duality gap at y, and a bound of the distance to the prox, weighted as the data are.
 
     With c = D^T s p the gap is the sum over groups of r |h| - <p, h> and over pixels of
@@ -240,6 +204,9 @@ def _gap(
     are strongly convex in their image, so that gap >= 1/2 |y - y*|^2 + 1/2 |u - y*|^2, which with
     the triangle inequality bounds the distance as in `certificate.py`. Each term is raised by what
     rounding may have taken from it.
+
+    The third result is the bound at which half of the gap may be what rounding is charged with, and
+    what the duals of `project` are too short by: further iterations cannot halve it.
     """
     eps = jnp.finfo(y.dtype).eps
     axes, (low, high) = stencil.axes, box
@@ -252,9 +219,10 @@ def _gap(
     u = jnp.clip(jnp.where(known, x - back / jnp.where(known, m, 1), free), low, high)
     off = jnp.abs(y - u)
     slope = jnp.maximum((m * (u - x) + back) * jnp.sign(y - u), 0)
-    slope += 4 * eps * (m * (jnp.abs(u) + jnp.abs(x)) + size)
+    rounding = 4 * eps * (m * (jnp.abs(u) + jnp.abs(x)) + size)
     square = rounded.total(m * off * off, axes)
-    rest = rounded.total(off * slope, axes)
+    rest = rounded.total(off * (slope + rounding), axes)
+    charged = rounded.total(off * rounding, axes)
     steps = stencil.steps(slopes, y)
     inner = [(p * h).sum(axes[0], keepdims=True) for p, h in zip(duals, steps, strict=True)]
     groups = list(zip(radii, stencil.lengths(steps), inner, strict=True))
@@ -262,5 +230,6 @@ def _gap(
         groups = [(*groups[0][:2], sum(inner[1:], inner[0]))]
     for r, length, product in groups:
         rest += rounded.total(jnp.maximum(r * length - product, 0) + 8 * eps * r * length, axes)
+        charged += rounded.total(16 * eps * r * length, axes)
     bound = (jnp.sqrt(square) + jnp.sqrt(square + 4 * rest)) / 2
-    return rounded.up(square / 2 + rest), rounded.up(bound)
+    return rounded.up(square / 2 + rest), rounded.up(bound), jnp.sqrt(2 * charged)

@@ -160,5 +160,5 @@ def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int)
     rules = getattr(_modules[platform], "takes", {})
     if target not in rules:
         return True
-    known = len(sizes) == 2 and all(isinstance(size, int) for size in sizes)
-    return known and rules[target](*sizes, sample_bytes)
+    known = all(isinstance(size, int) for size in sizes)
+    return known and rules[target](sizes, sample_bytes)

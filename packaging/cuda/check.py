@@ -53,6 +53,8 @@ lines = kernels_called(lambda x: jaxtv.prox_tv_1d(x, 1.0))
 assert lines >= {"jaxtv_prox_tv1d", "jaxtv_pull_back"}, lines
 images = kernels_called(lambda x: jaxtv.prox_tv_2d(x, 1.0))
 assert images >= {"jaxtv_prox_tv1d", "jaxtv_alternating", "jaxtv_component_mean"}, images
+coupled = kernels_called(lambda x: jaxtv.prox_tv_2d(x, 1.0, kind="isotropic"))
+assert coupled == {"jaxtv_isotropic_steps"}, coupled
 y = jaxtv.prox_tv_1d(jnp.array([0.0, 0.0, 4.0]), 1.0)  # on the CPU, in plain JAX
 np.testing.assert_array_equal(y, [0.5, 0.5, 3.0])
 if cuda_wheel.driver_version() is None:
