@@ -103,6 +103,16 @@ class Emulated:
         operands = (x, *numbers, *lams, *duals)
         return self.with_space("jaxtv_alternating", results, *operands, axes=axes)
 
+    def isotropic_steps(self, operands, *, axes, isotropic, periodic, count):
+        """Iterations on images whose last axes are these, of which the first is of channels."""
+        y, name = operands[0], "jaxtv_isotropic_steps"
+        size = ffi.Scratch(*self.scratch[name]).bytes_for(y.shape, len(axes), 1)
+        results = [jax.ShapeDtypeStruct(y.shape, y.dtype)] * len(axes)
+        results.append(jax.ShapeDtypeStruct((size,), "uint8"))
+        attributes = {"isotropic": isotropic, "periodic": periodic, "count": np.int64(count)}
+        call = jax.ffi.ffi_call(self.names[name], results)
+        return call(*operands, axes=np.array(axes), **attributes)[:-1]
+
     def image_call(self, name, results, *operands, axes):
         return jax.ffi.ffi_call(self.names[name], results)(*operands, axes=np.array(axes))
 

@@ -11,7 +11,6 @@ import pytest
 from helpers import bits
 
 from jaxtv._plain import isotropic_steps as plain
-from jaxtv._plumbing import ffi
 
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("the kernel alone is called here", allow_module_level=True)
@@ -93,14 +92,7 @@ def attributes(case):
 
 
 def run(emulated, case, given, count=32):
-    how = attributes(case)
-    y, duals = given[0], len(case.lengths)
-    scratch = ffi.Scratch(*emulated.scratch["jaxtv_isotropic_steps"])
-    size = scratch.bytes_for(y.shape, len(how["axes"]), 1)
-    results = [jax.ShapeDtypeStruct(y.shape, y.dtype)] * (1 + duals)
-    results.append(jax.ShapeDtypeStruct((size,), "uint8"))
-    call = jax.ffi.ffi_call(emulated.names["jaxtv_isotropic_steps"], results)
-    return call(*given, **how | {"axes": np.array(how["axes"]), "count": np.int64(count)})[:-1]
+    return emulated.isotropic_steps(given, **attributes(case), count=count)
 
 
 @pytest.mark.parametrize("name", CASES)

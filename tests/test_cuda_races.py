@@ -91,6 +91,12 @@ def test_every_synchronisation_is_needed():
         images, unions = jnp.stack([x, y], -1), jnp.ones((1, 1, 2), bool)
         duals = [jnp.zeros_like(dual), dual]
         emulated.alternating(images, lams, duals, (0, 1), max_sweeps=1, unions=unions)
+        # Two iterations on an image that is coupled.
+        zero, image, one = jnp.zeros((1, 1, 1)), x[None], jnp.ones((1, 1, 1), x.dtype)
+        numbers = [n.astype("int32") for n in (zero, zero + 2)]
+        steps = [image, image, *numbers, zero > 0, one, one, one, image, image]
+        axes = {"axes": (0, 1, 2), "isotropic": True, "periodic": True}
+        jax.block_until_ready(emulated.isotropic_steps(steps, **axes, count=2))
 
     def is_caught():
         for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
@@ -114,5 +120,5 @@ def test_every_synchronisation_is_needed():
     of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
     of_images = "ReadDuals", "GapOfLines", "GapOfImages", "AdvanceImages", "MakePlan"
     of_sweeps = "SweepInStep", "ReverseInStep", "SweepImagesOnChip", "ReverseImagesOnChip"
-    for kernel in (*of_lines, *of_sweeps, *of_images):
+    for kernel in (*of_lines, *of_sweeps, *of_images, "IterateOnRegions"):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)
