@@ -108,7 +108,7 @@ def test_reader(tmp_path):
 
 
 def test_small_mode_and_its_resumption(tmp_path, monkeypatch):
-    images = data.stand_in(maps.SMALL.images)
+    images = data.stand_in()
     table = experiment.run(maps.SMALL, images, tmp_path)
     assert table.count("CAM + TV, λ = 1 |") == 1 and table.count("odd images") == 1
     with Image.open(tmp_path / "maps.png") as figure:

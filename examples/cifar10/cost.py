@@ -5,7 +5,6 @@ python -m examples.cifar10.cost                  # as wide as in the paper
 python -m examples.cifar10.cost --width 24
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -17,21 +16,20 @@ from examples.cifar10 import train
 from examples.cifar10.data import Split
 from examples.cifar10.models import MODELS
 from examples.cifar10.train import Settings
-from examples.common import tables
+from examples.common import command, tables
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser("examples.cifar10.cost", description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=int, default=Settings().width)
-    parser.add_argument("--batch-size", type=int, default=Settings().batch_size)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--bfloat16", action="store_true", help="compute in bfloat16")
-    args = parser.parse_args()
-    settings = Settings(width=args.width, batch_size=args.batch_size, bfloat16=args.bfloat16)
-    kind = "bfloat16" if args.bfloat16 else "float32"
+def main(settings: Settings = Settings(), rounds: int = 7) -> None:
+    """Prints a table.
+
+    Args:
+      settings: of the training.
+      rounds: of all models in turn.
+    """
+    kind = "bfloat16" if settings.bfloat16 else "float32"
     print(
-        f"{jax.devices()[0].device_kind}, width {args.width}, batch {args.batch_size}, {kind}, "
-        f"medians of {args.rounds} rounds\n\n{measure(settings, args.rounds)}"
+        f"{jax.devices()[0].device_kind}, width {settings.width}, batch {settings.batch_size}, "
+        f"{kind}, medians of {rounds} rounds\n\n{measure(settings, rounds)}"
     )
 
 
@@ -87,4 +85,4 @@ def _times(tasks: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "examples.cifar10.cost", __doc__)

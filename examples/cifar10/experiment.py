@@ -18,7 +18,7 @@ class Plan(NamedTuple):
     """What is run on what.
 
     Attributes:
-      source: of the images, as in `data.load`.
+      source: of the images: archive, folder, .npz, 'download' or 'stand-in'.
       seeds: how many.
       train_images: how many to train on; None for all.
       clean_images: how many for the accuracy after each epoch, without corruption; None for all.
@@ -27,7 +27,7 @@ class Plan(NamedTuple):
       frost: folder of frost pictures; None for the procedural substitute.
     """
 
-    source: str
+    source: str = "stand-in"
     seeds: int = 3
     train_images: int | None = None
     clean_images: int | None = None

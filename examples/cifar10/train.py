@@ -24,6 +24,14 @@ class Settings:
 
     Stochastic gradient descent with Nesterov's momentum 0.9; the rate rises from 0 over the first
     tenth of the steps and falls to 0 along a cosine. Weight decay acts on kernels, not on lambda.
+
+    Attributes:
+      width: channels of the first block.
+      epochs: how many.
+      batch_size: images of a step.
+      rate: highest learning rate.
+      weight_decay: of the kernels.
+      bfloat16: compute in bfloat16.
     """
 
     width: int = 96

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Training of a network from images to images: patches, state, loss, optimiser, step."""
 
-import argparse
 import dataclasses
 import functools
 import pathlib
@@ -23,28 +22,20 @@ class Settings:
     """What a run depends on besides its model, data and seed.
 
     Adam; the rate falls to a hundredth along a cosine.
+
+    Attributes:
+      epochs: how many.
+      steps: in an epoch.
+      batch_size: patches of a step.
+      patch: height and width of training patches.
+      rate: learning rate at the start.
     """
 
     epochs: int = 50
-    steps: int = 1000  # in an epoch
+    steps: int = 1000
     batch_size: int = 64
-    patch: int = 40  # height and width
+    patch: int = 40
     rate: float = 1e-3
-
-
-def add_arguments(parser: argparse.ArgumentParser, usual: Settings) -> None:
-    """Options on the command line for all settings."""
-    add = parser.add_argument
-    add("--epochs", type=int, default=usual.epochs)
-    add("--steps", type=int, default=usual.steps, help="in an epoch")
-    add("--batch-size", type=int, default=usual.batch_size)
-    add("--patch", type=int, default=usual.patch, help="height and width of training patches")
-    add("--rate", type=float, default=usual.rate, help="learning rate at the start")
-
-
-def given(args: argparse.Namespace) -> Settings:
-    """The settings on the command line."""
-    return Settings(args.epochs, args.steps, args.batch_size, args.patch, args.rate)
 
 
 class State(NamedTuple):

@@ -1,54 +1,51 @@
 # SPDX-License-Identifier: MIT
 """Trains DnCNN and DnCNN-TV, and compares them with TV denoising alone.
 
-python -m examples.denoising --small           # on pictures of scikit-image, under a minute
-python -m examples.denoising --data FOLDER     # the whole experiment: needs a GPU
+    python -m examples.denoising --small           # on pictures of scikit-image, under a minute
+    python -m examples.denoising --data FOLDER     # the whole experiment: needs a GPU
 
 FOLDER holds the folders cbsd432, cbsd68, kodak24 and mcmaster of images. A run that was stopped
 goes on when the same command is given again.
 """
 
-import argparse
 import pathlib
+from typing import Annotated
 
 import matplotlib
 
-from examples.common import image_to_image
-from examples.denoising import data, experiment
+from examples.common import command
+from examples.common.image_to_image import Settings
+from examples.denoising import data as sets
+from examples.denoising import experiment
 from examples.denoising.experiment import Plan
 
 
-def main() -> None:
+def main(
+    data: Annotated[pathlib.Path | None, command.ONE_OF] = None,
+    small: Annotated[bool, command.ONE_OF] = False,
+    out: pathlib.Path = pathlib.Path("out/denoising"),
+    test_images: int | None = None,
+    plan: Plan = Plan(),
+    settings: Settings = Settings(),
+) -> None:
+    """Runs the experiment.
+
+    Args:
+      data: folder of the image sets.
+      small: a small run; besides, only --out matters.
+      out: folder of results.
+      test_images: of each test set; None for all.
+      plan: what is run.
+      settings: of the training.
+    """
     matplotlib.use("Agg")
-    args = parse_arguments()
-    if args.small:
-        plan, settings, images = experiment.SMALL, experiment.SMALL_SETTINGS, data.stand_in()
+    if data is None:
+        plan, settings, images = experiment.SMALL, experiment.SMALL_SETTINGS, sets.stand_in()
     else:
-        plan = Plan(tuple(args.sigmas), args.seeds, args.depth, args.width)
-        settings = image_to_image.given(args)
-        images = data.load(args.data, args.test_images)
-    print(experiment.run(plan, settings, images, args.out))
-    print(f"tables and figures are in {args.out}")
-
-
-def parse_arguments() -> argparse.Namespace:
-    usage = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("examples.denoising", None, __doc__, formatter_class=usage)
-    add, plan = parser.add_argument, Plan()
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=pathlib.Path, help="folder of the image sets")
-    where.add_argument(
-        "--small", action="store_true", help="a small run; other options have no use"
-    )
-    add("--out", type=pathlib.Path, default=pathlib.Path("out/denoising"), help="folder of results")
-    add("--sigmas", type=float, nargs="+", default=plan.sigmas, help="noise, for pixels in 0..255")
-    add("--seeds", type=int, default=plan.seeds, help="runs of each model")
-    add("--test-images", type=int, help="of each test set; default: all")
-    add("--depth", type=int, default=plan.depth, help="convolutions of a network")
-    add("--width", type=int, default=plan.width, help="their channels")
-    image_to_image.add_arguments(parser, image_to_image.Settings())
-    return parser.parse_args()
+        images = sets.load(data, test_images)
+    print(experiment.run(plan, settings, images, out))
+    print(f"tables and figures are in {out}")
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "examples.denoising", __doc__)

@@ -27,24 +27,22 @@ class Plan(NamedTuple):
     """What is run on what.
 
     Attributes:
-      source: of the images, as it stands in the settings.
       scale: of the images.
-      limit: images of each test set, or all.
+      test_images: of each test set; None for all.
       seeds: how many.
       width: channels of the first convolution.
       pairs: of convolutions in the last blocks.
     """
 
-    source: str = "BIPED"
     scale: float = 1.0
-    limit: int | None = None
+    test_images: int | None = None
     seeds: int = 3
     width: int = 32
     pairs: int = 3
 
 
 USUAL = Settings(epochs=30, steps=1000, batch_size=8, patch=352, rate=1e-3)
-SMALL = Plan("drawings", seeds=1, width=2, pairs=1)
+SMALL = Plan(seeds=1, width=2, pairs=1)
 SMALL_SETTINGS = Settings(epochs=2, steps=40, batch_size=4, patch=32, rate=1e-2)
 
 
@@ -54,7 +52,7 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
     Returns:
       The table of scores, in Markdown.
     """
-    runs.same_settings(out, plan, settings)
+    runs.same_settings(out, plan, settings, {"source": " and ".join(data.tests)})
     rows = tables.read_csv(out / "scores.csv")
     history: list[dict[str, Any]] = []
     shown = some(next(iter(data.tests.values())), SHOWN)

@@ -1,64 +1,60 @@
 # SPDX-License-Identifier: MIT
 """Trains VDCNN, ResNet and ResNetTV to smooth images, and compares them with optimisation.
 
-python -m examples.smoothing --small                      # pictures of scikit-image, a minute
-python -m examples.smoothing --benchmark FOLDER           # the benchmark of Zhu et al. 2019
-python -m examples.smoothing --pairs FOLDER               # pairs of files
-python -m examples.smoothing --photographs TRAIN TEST     # a stand-in made of photographs
+    python -m examples.smoothing --small                      # pictures of scikit-image, a minute
+    python -m examples.smoothing --benchmark FOLDER           # the benchmark of Zhu et al. 2019
+    python -m examples.smoothing --pairs FOLDER               # pairs of files
+    python -m examples.smoothing --photographs TRAIN TEST     # a stand-in made of photographs
 
 The whole experiment needs a GPU. A run that was stopped goes on when the same command is given
 again. `data.py` says what the folders hold.
 """
 
-import argparse
 import pathlib
+from typing import Annotated
 
 import matplotlib
 
-from examples.common import image_to_image
+from examples.common import command
+from examples.common.image_to_image import Settings
 from examples.smoothing import data, experiment
 from examples.smoothing.experiment import Plan
 
 
-def main() -> None:
+def main(
+    benchmark: Annotated[pathlib.Path | None, command.ONE_OF] = None,
+    pairs: Annotated[pathlib.Path | None, command.ONE_OF] = None,
+    photographs: Annotated[tuple[pathlib.Path, pathlib.Path] | None, command.ONE_OF] = None,
+    small: Annotated[bool, command.ONE_OF] = False,
+    out: pathlib.Path = pathlib.Path("out/smoothing"),
+    plan: Plan = Plan(),
+    settings: Settings = Settings(),
+) -> None:
+    """Runs the experiment.
+
+    Args:
+      benchmark: folder of the benchmark.
+      pairs: folder of NAME.png, NAME-predict.png.
+      photographs: folders to train and to test on.
+      small: a small run; besides, only --out matters.
+      out: folder of results.
+      plan: what is run.
+      settings: of the training.
+    """
     matplotlib.use("Agg")
-    args = parse_arguments()
-    source, examples = load(args)
-    if args.small:
+    if small:
         plan, settings = experiment.SMALL, experiment.SMALL_SETTINGS
+    if benchmark is not None:
+        source, examples = "benchmark", data.benchmark(benchmark)
+    elif pairs is not None:
+        source, examples = "pairs", data.pairs(pairs)
+    elif photographs is not None:
+        source, examples = "photographs", data.stand_in(*photographs, out / "smooth")
     else:
-        plan = Plan(source, args.seeds, args.width, args.blocks)
-        settings = image_to_image.given(args)
-    print(experiment.run(plan, settings, examples, args.out))
-    print(f"tables and figures are in {args.out}")
-
-
-def load(args: argparse.Namespace) -> tuple[str, data.Data]:
-    if args.benchmark:
-        return "benchmark", data.benchmark(args.benchmark)
-    if args.pairs:
-        return "pairs", data.pairs(args.pairs)
-    if args.photographs:
-        return "photographs", data.stand_in(*args.photographs, args.out / "smooth")
-    return "small", data.small()
-
-
-def parse_arguments() -> argparse.Namespace:
-    usage = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("examples.smoothing", None, __doc__, formatter_class=usage)
-    add, plan = parser.add_argument, Plan("")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--benchmark", type=pathlib.Path, help="folder of the benchmark")
-    where.add_argument("--pairs", type=pathlib.Path, help="folder of NAME.png, NAME-predict.png")
-    where.add_argument("--photographs", type=pathlib.Path, nargs=2, metavar=("TRAIN", "TEST"))
-    where.add_argument("--small", action="store_true", help="a small run; nothing else to set")
-    add("--out", type=pathlib.Path, default=pathlib.Path("out/smoothing"), help="folder of results")
-    add("--seeds", type=int, default=plan.seeds, help="runs of each model")
-    add("--width", type=int, default=plan.width, help="channels of a network")
-    add("--blocks", type=int, default=plan.blocks, help="residual blocks of a network")
-    image_to_image.add_arguments(parser, image_to_image.Settings())
-    return parser.parse_args()
+        source, examples = "small", data.small()
+    print(experiment.run(plan, settings, examples, out, source=source))
+    print(f"tables and figures are in {out}")
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "examples.smoothing", __doc__)

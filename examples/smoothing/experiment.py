@@ -25,21 +25,19 @@ class Plan(NamedTuple):
     """What is run.
 
     Attributes:
-      source: a word for the data.
       seeds: how many.
       width: channels of a network.
       blocks: residual blocks of a network.
       tuning: how many training images choose the weights of the methods without a network.
     """
 
-    source: str
     seeds: int = 3
     width: int = 64
     blocks: int = 16
     tuning: int = 16
 
 
-SMALL = Plan("small", seeds=1, width=8, blocks=8, tuning=1)
+SMALL = Plan(seeds=1, width=8, blocks=8, tuning=1)
 SMALL_SETTINGS = Settings(epochs=2, steps=8, batch_size=2, patch=24, rate=3e-3)
 
 
@@ -49,13 +47,15 @@ def weighted_absolute_error(outputs: jax.Array, targets: Any) -> jax.Array:
     return jnp.mean(weights[..., None, None, None] * jnp.abs(outputs[:, None] - truths))
 
 
-def run(plan: Plan, settings: Settings, examples: data.Data, out: pathlib.Path) -> str:
-    """Runs what is not yet done in the folder `out`.
+def run(
+    plan: Plan, settings: Settings, examples: data.Data, out: pathlib.Path, source: str = "small"
+) -> str:
+    """Runs what is not yet done in the folder `out`; `source` is where the examples come from.
 
     Returns:
       The table of errors, in Markdown.
     """
-    runs.same_settings(out, plan, settings)
+    runs.same_settings(out, plan, settings, {"source": source})
     rows = tables.read_csv(out / "errors.csv")
     history: list[dict[str, Any]] = []
 

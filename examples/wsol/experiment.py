@@ -14,13 +14,13 @@ from examples.wsol.maps import PAPER, Plan, find
 RESAMPLES = 1000
 
 
-def run(plan: Plan, images: Images, out: pathlib.Path) -> str:
-    """Computes what is not yet in the folder `out`.
+def run(plan: Plan, images: Images, out: pathlib.Path, source: str = "stand-in") -> str:
+    """Computes what is not yet in the folder `out`; `source` is where the images come from.
 
     Returns:
       The tables, in Markdown.
     """
-    runs.same_settings(out, plan)
+    runs.same_settings(out, plan, {"source": source, "images": len(images.names)})
     lams = (0.0, *sorted({*plan.lams, PAPER} - {0.0}))
     found = find(plan, lams, images, out / "maps")
     rows = [

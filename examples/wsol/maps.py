@@ -18,8 +18,6 @@ class Plan(NamedTuple):
     """What is run on what.
 
     Attributes:
-      data: where the images come from; it marks the results.
-      images: how many.
       network: name in `zoo.NETWORKS`.
       weights: file of its weights, `"random"`, or `"package"`: those of an installed package.
       size: height and width of its input, `None` for the usual one.
@@ -27,8 +25,6 @@ class Plan(NamedTuple):
       batch_size: images at a time.
     """
 
-    data: str
-    images: int
     network: str = "efficientnet-lite0"
     weights: str = "package"
     size: int | None = None
@@ -36,7 +32,7 @@ class Plan(NamedTuple):
     batch_size: int = 16
 
 
-SMALL = Plan("stand-in", 6, "small", "random", lams=(0.1, PAPER), batch_size=4)
+SMALL = Plan("small", "random", lams=(0.1, PAPER), batch_size=4)
 
 
 class Found(NamedTuple):
