@@ -4,7 +4,6 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/isotropic.h"
 #include "cuda/common/launch.h"
@@ -63,6 +62,9 @@ __device__ void StepImage(const Planes<T, kAxes>& planes, const StepLengths<T>& 
   y += steps.relaxation * (next - y);
 }
 
+__device__ inline float InverseRoot(float square) { return rsqrtf(square); }
+__device__ inline double InverseRoot(double square) { return rsqrt(square); }
+
 // A step of the duals at a pixel. `kOneChannel`: there is one.
 template <typename T, int kAxes, bool kOneChannel>
 __device__ void StepDuals(const Iterations<T>& p, const Planes<T, kAxes>& planes,
@@ -91,8 +93,7 @@ __device__ void StepDuals(const Iterations<T>& p, const Planes<T, kAxes>& planes
     if (p.linear) {
       factor = r > T(0) ? r / (r + steps.dual * planes.Length(a)[i]) : T(0);
     } else {
-      const T length = std::sqrt(sum);
-      factor = length > r ? r / length : T(1);
+      factor = sum > r * r ? r * InverseRoot(sum) : T(1);
     }
     for (int c = 0; c < channels; ++c) {
       T value = kOneChannel ? values[a] : moved(a, c);
