@@ -11,6 +11,7 @@ import sys
 import jax
 from PIL import Image
 
+import jaxtv._lambda_max
 import jaxtv._tv1d
 import jaxtv._tvnd
 import jaxtv.linen
@@ -53,7 +54,14 @@ def test_readme_snippets():
 
 
 def test_docstrings():
-    for module in (jaxtv._tv1d, jaxtv._tvnd, jaxtv.forward, jaxtv.linen, jaxtv.nnx):
+    for module in (
+        jaxtv._lambda_max,
+        jaxtv._tv1d,
+        jaxtv._tvnd,
+        jaxtv.forward,
+        jaxtv.linen,
+        jaxtv.nnx,
+    ):
         with jax.enable_x64(False):
             results = doctest.testmod(module)
         assert results.attempted > 1 and results.failed == 0
