@@ -12,7 +12,9 @@ from jaxtv import _arguments
 from jaxtv._prox import TOL, Duals, Options, ProxInfo, Weights, checked
 
 
-class _Options(TypedDict, total=False):
+class ProxOptions(TypedDict, total=False):
+    """The keyword arguments of `prox_tv` that have a default, but `return_info`."""
+
     kind: Literal["anisotropic", "isotropic"]
     channel_axis: int | None
     data_weight: ArrayLike | None
@@ -24,7 +26,7 @@ class _Options(TypedDict, total=False):
     init: Duals | None
 
 
-class _ImageOptions(_Options, total=False):
+class _ImageOptions(ProxOptions, total=False):
     axes: Sequence[int] | None
 
 
@@ -35,7 +37,7 @@ def prox_tv(
     *,
     axes: Sequence[int],
     return_info: Literal[False] = False,
-    **options: Unpack[_Options],
+    **options: Unpack[ProxOptions],
 ) -> Array: ...
 
 
@@ -46,7 +48,7 @@ def prox_tv(
     *,
     axes: Sequence[int],
     return_info: Literal[True],
-    **options: Unpack[_Options],
+    **options: Unpack[ProxOptions],
 ) -> tuple[Array, ProxInfo]: ...
 
 
