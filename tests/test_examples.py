@@ -12,12 +12,26 @@ import jax
 from PIL import Image
 
 import jaxtv._lambda_max
+import jaxtv._proximal
+import jaxtv._total_variation
 import jaxtv._tv1d
 import jaxtv._tvnd
+import jaxtv.checkpoints
 import jaxtv.linen
 import jaxtv.nnx
 
 ROOT = pathlib.Path(__file__).parent.parent
+DOCUMENTED = (
+    jaxtv._lambda_max,
+    jaxtv._proximal,
+    jaxtv._total_variation,
+    jaxtv._tv1d,
+    jaxtv._tvnd,
+    jaxtv.checkpoints,
+    jaxtv.forward,
+    jaxtv.linen,
+    jaxtv.nnx,
+)
 
 
 def run(*command, cwd=ROOT):
