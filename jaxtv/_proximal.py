@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The prox of total variation as solvers take it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Unpack
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, Unpack
 
 import jax
 from jax.typing import ArrayLike
@@ -14,9 +14,17 @@ from jaxtv._tvnd import ProxOptions, prox_tv
 Params = TypeVar("Params")
 
 
-def proximal_operator(
-    axes: Sequence[int] = (-1,), **options: Unpack[ProxOptions]
-) -> Callable[..., Any]:
+class Prox(Protocol):
+    """What a solver calls."""
+
+    def __call__(
+        self, params: Params, hyperparams: Weights = 1.0, scaling: ArrayLike = 1.0
+    ) -> Params:
+        """The prox of ``scaling * hyperparams`` times the total variation of each leaf."""
+        ...
+
+
+def proximal_operator(axes: Sequence[int] = (-1,), **options: Unpack[ProxOptions]) -> Prox:
     r"""Total variation for proximal solvers: ``prox(params, hyperparams, scaling)``.
 
     .. math::
@@ -61,7 +69,6 @@ def proximal_operator(
     """
 
     def prox(params: Params, hyperparams: Weights = 1.0, scaling: ArrayLike = 1.0) -> Params:
-        """The prox of ``scaling * hyperparams`` times the total variation of each leaf."""
         factor = _arguments.real(scaling, "scaling")
         several = isinstance(hyperparams, tuple)
         weights = hyperparams if several else (hyperparams,)

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from jaxtv import _arguments
 
+__all__ = ["from_tv_layers"]
+
 NAME = "lmbd"
 
 

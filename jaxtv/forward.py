@@ -21,6 +21,8 @@ from typing import Any, TypeVar, cast
 
 from jaxtv import _prox, _tv1d, _tvnd
 
+__all__ = ["prox_tv", "prox_tv_1d", "prox_tv_2d"]
+
 _Function = TypeVar("_Function", bound=Callable)
 
 
