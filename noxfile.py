@@ -5,6 +5,8 @@ tests         the tests on every supported Python, each with the newest JAX for 
               one version, some tests: nox -s tests-3.12 -- tests/test_values.py
 cuda_wheel    builds the wheel jaxtv-cuda in out/cuda_wheel and checks it without a GPU
 docs          builds the documentation in out/docs and runs the code of every page
+links         follows every link of the documentation; those within it alone, without a network:
+              nox -s links -- -D linkcheck_ignore=https?://
 """
 
 import os
@@ -54,3 +56,10 @@ def docs(session: nox.Session) -> None:
     session.install("-C", "cmake.define.JAXTV_CUDA=OFF", ".[docs]")
     build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env")
     session.run(*build, "docs", str(OUT / "docs"), env=INSTALLED)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    session.install("-C", "cmake.define.JAXTV_CUDA=OFF", ".[docs]")
+    check = ("sphinx-build", "--builder", "linkcheck", "--define", "nb_execution_mode=off")
+    session.run(*check, *session.posargs, "docs", str(OUT / "links"), env=INSTALLED)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Denoise a photograph by total variation, next to a Gaussian filter, and learn the weight.
 
+The weight and the width of the filter are those that are best on another photograph.
+
 python examples/quickstart.py                  # scikit-image's astronaut
 python examples/quickstart.py photo.jpg
 python examples/quickstart.py --small          # a few seconds
@@ -15,6 +17,7 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import optax
+from flax import linen as nn
 from PIL import Image
 from skimage import data
 from skimage.filters import gaussian
@@ -32,25 +35,29 @@ AXES = (0, 1)  # images are [H, W, C]; each channel is denoised on its own
 
 def main() -> None:
     args = parse_arguments()
-    clean = read_image(args.image, 128 if args.small else 1024)
-    noise = args.noise * jax.random.normal(jax.random.key(0), clean.shape)
-    noisy = clean + noise
+    picture = Image.fromarray(data.astronaut()) if args.image is None else Image.open(args.image)
+    longest = 128 if args.small else 1024
+    clean, other = (pixels(p, longest) for p in (picture, Image.fromarray(data.coffee())))
+    noisy, other_noisy = add_noise(clean, args.noise, 0), add_noise(other, args.noise, 1)
     print(f"image {clean.shape}, noise {args.noise}: PSNR {psnr(noisy, clean):.2f} dB")
 
-    blurred, width = best_gaussian(noisy, clean)
-    print(f"Gaussian filter, best width {width:.2f} pixels: PSNR {psnr(blurred, clean):.2f} dB")
+    width = best_width(other_noisy, other)
+    blurred = blur(noisy, width)
+    print(f"Gaussian filter, tuned width {width:.2f} pixels: PSNR {psnr(blurred, clean):.2f} dB")
 
     denoise = jax.jit(lambda x, lam: jaxtv.prox_tv_2d(x, lam, axes=AXES))
     seconds, denoised = timed(denoise, noisy, args.lam)
     print(f"TV, lam {args.lam}: PSNR {psnr(denoised, clean):.2f} dB, {1e3 * seconds:.1f} ms")
 
-    learned, lam = learn(noisy, clean, steps=10 if args.small else 60)
+    layer = jaxtv.linen.TV2D(lam_init=0.02, axes=AXES)
+    params = learn(layer, other_noisy, other, steps=10 if args.small else 60)
+    learned, lam = layer.apply(params, noisy), weight(params)
     print(f"TV layer, learned lam {lam:.4f}: PSNR {psnr(learned, clean):.2f} dB")
 
     panels = {
         "photograph": clean,
         "noisy": noisy,
-        f"Gaussian, width {width:.2f}": blurred,
+        f"Gaussian, tuned width {width:.2f}": blurred,
         f"TV, lam {args.lam}": denoised,
         f"TV layer, learned lam {lam:.3f}": learned,
     }
@@ -67,22 +74,26 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_image(path: pathlib.Path | None, longest: int) -> jax.Array:
-    picture = Image.fromarray(data.astronaut()) if path is None else Image.open(path).convert("RGB")
+def pixels(picture: Image.Image, longest: int) -> jax.Array:
+    picture = picture.convert("RGB")
     picture.thumbnail((longest, longest))
     return jnp.asarray(picture, jnp.float32) / 255
+
+
+def add_noise(clean: jax.Array, deviation: float, seed: int) -> jax.Array:
+    return clean + deviation * jax.random.normal(jax.random.key(seed), clean.shape)
 
 
 def psnr(image: jax.Array, clean: jax.Array) -> float:
     return peak_signal_noise_ratio(np.asarray(clean), np.clip(image, 0, 1), data_range=1.0)
 
 
-def best_gaussian(noisy: jax.Array, clean: jax.Array) -> tuple[np.ndarray, float]:
-    def blur(width):
-        return gaussian(np.asarray(noisy), width, channel_axis=-1)
+def blur(noisy: jax.Array, width: float) -> np.ndarray:
+    return gaussian(np.asarray(noisy), width, channel_axis=-1)
 
-    width = max(np.arange(0.5, 2.5, 0.05), key=lambda width: psnr(blur(width), clean))
-    return blur(width), float(width)
+
+def best_width(noisy: jax.Array, clean: jax.Array) -> float:
+    return max(np.arange(0.5, 2.5, 0.05), key=lambda width: psnr(blur(noisy, width), clean))
 
 
 def timed(function, *args) -> tuple[float, jax.Array]:
@@ -93,9 +104,8 @@ def timed(function, *args) -> tuple[float, jax.Array]:
     return time.perf_counter() - start, result
 
 
-def learn(noisy: jax.Array, clean: jax.Array, steps: int) -> tuple[jax.Array, float]:
+def learn(layer: nn.Module, noisy: jax.Array, clean: jax.Array, steps: int) -> dict:
     """Fits the weight of a TV layer by gradient descent on the PSNR."""
-    layer = jaxtv.linen.TV2D(lam_init=0.02, axes=AXES)
     params = layer.init(jax.random.key(0), noisy)
     optimizer = optax.adam(0.1)
 
@@ -114,7 +124,7 @@ def learn(noisy: jax.Array, clean: jax.Array, steps: int) -> tuple[jax.Array, fl
     for _ in progress:
         params, state, value = step(params, state, noisy, clean)
         progress.set_postfix(lam=f"{weight(params):.4f}", psnr=f"{value:.2f} dB")
-    return layer.apply(params, noisy), weight(params)
+    return params
 
 
 def weight(params) -> float:

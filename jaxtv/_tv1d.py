@@ -6,12 +6,12 @@ from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxtv import _arguments
 from jaxtv._operators import tv1d, tv1d_mass
-from jaxtv._plain import measures, ring
+from jaxtv._plain import ring
 from jaxtv._plumbing import primitive, sharding
 
 METHODS = ("direct", "newton")
@@ -217,76 +217,3 @@ def solve(
 
 
 solve_reverse_only = primitive.reverse_only(solve)
-
-
-def lambda_max(x: ArrayLike, *, axis: int = -1, keepdims: bool = False) -> Array:
-    r"""The smallest weight for which the TV prox of a line is constant, rounded up.
-
-    .. math::
-      \lambda_{\max} = \max_k \Bigl| \sum_{i \le k} (x_i - \operatorname{mean}(x)) \Bigr|
-
-    From there on :func:`jaxtv.prox_tv_1d` gives the mean of the line, and its derivative in ``lam``
-    is 0: a learned weight that gets there stays there. For this to hold in floating point at the
-    result itself, it is larger than the formula says, by ``n * eps / 2 * (lambda_max + max|x|)``
-    for a line of ``n`` samples and the ``eps`` of the result's type.
-
-    Args:
-      x: floating array of any shape.
-      axis: the axis along which variation is measured.
-      keepdims: keep ``axis`` with size 1, so that the result can be a weight for ``x``.
-
-    Returns:
-      Array of the shape of ``x`` without ``axis``: float64 for float64, else float32, since sums
-      over a line are out of the range of half types. 0 for a constant line, inf where the result
-      overflows, NaN for a line with a non-finite sample.
-
-    Raises:
-      TypeError: if an argument has a wrong type, as in :func:`jaxtv.prox_tv_1d`.
-      ValueError: if ``axis`` is out of range.
-
-    Example:
-      >>> import jax.numpy as jnp, jaxtv
-      >>> x = jnp.array([0.0, 0.0, 3.0])
-      >>> lam = jaxtv.lambda_max(x)
-      >>> print(f"{lam:.3f}")
-      2.000
-      >>> jaxtv.prox_tv_1d(x, lam)
-      Array([1., 1., 1.], dtype=float32)
-    """
-    x = _arguments.signal(x)
-    axis = _arguments.tv_axis(axis, x.ndim)
-    return _lambda_max(x, axis, _arguments.flag(keepdims, "keepdims"))
-
-
-# How far to round up. A solver sums up to n terms to a height of at most lambda_max, and rounds
-# each by at most eps / 2 of that: a weight larger by n * eps / 2 * lambda_max meets no jump but for
-# close calls. Say such a jump splits the line into lengths l and r, and the weight is larger by d.
-# Then the two levels differ by at least d / l + d / r >= 4 d / n, in the order against the jump.
-# That is no jump (core/run.h), if it is not lost in the rounding of the levels, about eps * max|x|
-# each: for that, d = n * eps / 2 * max|x| is enough.
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _lambda_max(x: ArrayLike, axis: int, keepdims: bool) -> Array:
-    (x,) = sharding.placed((axis,), jnp.asarray(x))
-    wide = x.astype(_arguments.compute_type(x))
-    n = x.shape[axis]
-    if n == 0:
-        return wide.sum(axis, keepdims=keepdims)
-    unit = lax.stop_gradient(measures.unit_of(wide, (axis,)))  # no sum overflows
-    wide = wide / unit
-    rest = wide - lax.slice_in_dim(wide, 0, 1, axis=axis)
-    for _ in range(2):  # once more on what the rounding of the mean left
-        rest = rest - rest.mean(axis, keepdims=True)
-    top = jnp.abs(_running_sum(rest, axis)).max(axis, keepdims=True)
-    eps = jnp.finfo(wide.dtype).eps
-    slack = n * eps / 2 * (top + jnp.abs(wide).max(axis, keepdims=True))
-    top = top + lax.stop_gradient(jnp.where(top > 0, slack, 0))
-    top = top * unit
-    return top if keepdims else top.squeeze(axis)
-
-
-def _running_sum(v: Array, axis: int) -> Array:
-    """The sums up to each sample, and once more of what their additions rounded off."""
-    sums = jnp.cumsum(v, axis=axis)
-    before = [(1, 0) if d == axis else (0, 0) for d in range(v.ndim)]
-    steps = jnp.diff(jnp.pad(sums, before), axis=axis)
-    return sums + jnp.cumsum(v - steps, axis=axis)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The prox of total variation over several axes."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal, TypedDict, Unpack, overload
 
@@ -11,7 +12,9 @@ from jaxtv import _arguments
 from jaxtv._prox import TOL, Duals, Options, ProxInfo, Weights, checked
 
 
-class _Options(TypedDict, total=False):
+class ProxOptions(TypedDict, total=False):
+    """The keyword arguments of `prox_tv` that have a default, but `return_info`."""
+
     kind: Literal["anisotropic", "isotropic"]
     channel_axis: int | None
     data_weight: ArrayLike | None
@@ -23,8 +26,8 @@ class _Options(TypedDict, total=False):
     init: Duals | None
 
 
-class _ImageOptions(_Options, total=False):
-    axes: Sequence[int]
+class _ImageOptions(ProxOptions, total=False):
+    axes: Sequence[int] | None
 
 
 @overload
@@ -34,7 +37,7 @@ def prox_tv(
     *,
     axes: Sequence[int],
     return_info: Literal[False] = False,
-    **options: Unpack[_Options],
+    **options: Unpack[ProxOptions],
 ) -> Array: ...
 
 
@@ -45,7 +48,7 @@ def prox_tv(
     *,
     axes: Sequence[int],
     return_info: Literal[True],
-    **options: Unpack[_Options],
+    **options: Unpack[ProxOptions],
 ) -> tuple[Array, ProxInfo]: ...
 
 
@@ -196,7 +199,7 @@ def prox_tv_2d(
     x: ArrayLike,
     lam: Weights,
     *,
-    axes: Sequence[int] = (-2, -1),
+    axes: Sequence[int] | None = None,
     kind: Literal["anisotropic", "isotropic"] = "anisotropic",
     channel_axis: int | None = None,
     data_weight: ArrayLike | None = None,
@@ -220,7 +223,7 @@ def prox_tv_2d(
       x: images. For channels last use ``axes=(-3, -2)``; every other axis is a batch axis.
       lam: as in :func:`prox_tv`, for example one number, or shape ``[C, 1, 1]`` for one weight per
         channel of images ``[..., C, H, W]``.
-      axes: the two image axes.
+      axes: the two image axes, by default the last two.
       kind: as in :func:`prox_tv`.
       channel_axis: as in :func:`prox_tv`.
       data_weight: as in :func:`prox_tv`.
@@ -233,7 +236,8 @@ def prox_tv_2d(
       return_info: as in :func:`prox_tv`.
 
     Returns:
-      As :func:`prox_tv`.
+      As :func:`prox_tv`. Where ``axes`` is left out and the shape looks like channels last, ``[...,
+      H, W, C]`` with a ``C`` of at most 4, a warning asks which axes are meant.
 
     Raises:
       TypeError: as :func:`prox_tv`.
@@ -251,7 +255,26 @@ def prox_tv_2d(
     """
     model = (kind, channel_axis, data_weight, periodic)
     limits = (num_sweeps, tol, deriv_tol, max_sweeps)
-    return checked(x, lam, Options(named_axes(axes, 2), *model, *limits, init, return_info))
+    return checked(x, lam, Options(image_axes(axes, x), *model, *limits, init, return_info))
+
+
+def image_axes(axes: Sequence[int] | None, x: ArrayLike, stacklevel: int = 3) -> tuple[int, ...]:
+    """The two axes of `prox_tv_2d`, with a hint where none are named and the last may be channels.
+
+    That is where it has at most 4 entries, behind two axes of at least 16.
+    """
+    if axes is not None:
+        return named_axes(axes, 2)
+    shape = _arguments.signal(x, or_complex=True).shape
+    sizes = [size for size in shape[-3:] if isinstance(size, int)]  # others are symbolic
+    if len(sizes) == 3 and min(sizes[:2]) >= 16 and sizes[2] <= 4:
+        warnings.warn(
+            f"prox_tv_2d takes the last two axes of x, of shape {shape}, as those of an image of "
+            f"{sizes[2]} columns. For channels last pass axes=(-3, -2); axes=(-2, -1) says that "
+            "the last two are meant.",
+            stacklevel=stacklevel,
+        )
+    return -2, -1
 
 
 def named_axes(axes: Sequence[int], count: int) -> tuple[int, ...]:

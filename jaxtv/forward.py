@@ -21,6 +21,8 @@ from typing import Any, TypeVar, cast
 
 from jaxtv import _prox, _tv1d, _tvnd
 
+__all__ = ["prox_tv", "prox_tv_1d", "prox_tv_2d"]
+
 _Function = TypeVar("_Function", bound=Callable)
 
 
@@ -57,6 +59,5 @@ def prox_tv(x, lam, **options):
 @_like(_tvnd.prox_tv_2d)
 def prox_tv_2d(x, lam, axes, **options):
     """:func:`jaxtv.prox_tv_2d` with derivatives in both modes."""
-    return _prox.checked(
-        x, lam, _prox.Options(_tvnd.named_axes(axes, 2), **options), both_modes=True
-    )
+    axes = _tvnd.image_axes(axes, x, stacklevel=4)
+    return _prox.checked(x, lam, _prox.Options(axes, **options), both_modes=True)

@@ -24,10 +24,12 @@ from jaxtv._tvnd import TOL, named_axes, prox_tv
 
 try:
     from flax import linen as nn
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
-        "jaxtv.linen needs Flax: pip install 'jaxtv[flax]'", name=error.name
-    ) from error
+        "jaxtv.linen needs Flax: pip install 'jaxtv[flax]'", name=_missing.name
+    ) from _missing
+
+__all__ = ["TV1D", "TV2D", "TV3D"]
 
 
 class _TV(nn.Module):

@@ -17,10 +17,12 @@ from jaxtv._tvnd import TOL, named_axes, prox_tv
 
 try:
     from flax import nnx
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
-        "jaxtv.nnx needs Flax: pip install 'jaxtv[flax]'", name=error.name
-    ) from error
+        "jaxtv.nnx needs Flax: pip install 'jaxtv[flax]'", name=_missing.name
+    ) from _missing
+
+__all__ = ["TV1D", "TV2D", "TV3D"]
 
 
 class _TV(nnx.Module):
@@ -37,14 +39,14 @@ class _TV(nnx.Module):
     ) -> None:
         _weight.check_options(mode, lam_init, learned, param_dtype)
         shape = _weight.shape(num_channels, num_axes)
-        self.per_axis = num_axes is not None
+        self.per_axis: bool = num_axes is not None
         self.mode = mode
         self.lam_init = lam_init
         self.num_channels = num_channels
         self.learned = learned
         if learned:
             raw = _weight.raw_from_lam(lam_init)
-            self.lam_raw = nnx.Param(jnp.full(shape, raw, param_dtype))
+            self.lam_raw: nnx.Param[Array] = nnx.Param(jnp.full(shape, raw, param_dtype))
 
     @property
     def lam(self) -> Any:
@@ -151,7 +153,7 @@ class TV2D(_TV):
         rngs: nnx.Rngs | None = None,
     ) -> None:
         del rngs  # nothing is random; nnx.bridge passes it to every module
-        self.axes = named_axes(axes, self._count)
+        self.axes: tuple[int, ...] = named_axes(axes, self._count)
         num_axes = self._count if per_axis else None
         super().__init__(mode, lam_init, num_channels, learned, param_dtype, num_axes)
         self.num_sweeps = num_sweeps

@@ -257,7 +257,7 @@ IMAGES = {
     "init": START,
     "return_info": FLAG,
 }
-TWO_D = IMAGES | {"axes": TWO_AXES}
+TWO_D = IMAGES | {"axes": {what: case for what, case in TWO_AXES.items() if what != "None"}}
 OPTIONAL = {what: case for what, case in WEIGHTS_OF_IMAGES.items() if what != "None"}
 LAYER = {
     "x": SIGNALS,
@@ -286,7 +286,16 @@ def nnx_layer(layer: type, x: Any = X, lam: Any = None, **options: Any) -> Any:
 def targets() -> dict[str, tuple[Callable, dict[str, Any], dict[str, dict]]]:
     """By name: the function, further arguments that it needs, and the table of each argument."""
     found = {
-        "lambda_max": (jaxtv.lambda_max, {}, {"x": SIGNALS, "axis": AXIS, "keepdims": FLAG}),
+        "lambda_max": (
+            jaxtv.lambda_max,
+            {},
+            {
+                "x": SIGNALS,
+                "axis": AXIS,
+                "axes": {what: case for what, case in AXES.items() if what != "None"},
+                "keepdims": FLAG,
+            },
+        ),
         "total_variation": (
             jaxtv.total_variation,
             {"axes": (0, 1)},

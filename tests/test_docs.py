@@ -54,7 +54,12 @@ def test_examples_are_short(name):
     assert len("".join(CODE[name]).splitlines()) < 60
 
 
-LIBRARIES = {"scikit-image": "skimage", "proxTV": "prox_tv", "fastprox": "fastprox"}
+LIBRARIES = {
+    "scikit-image": "skimage",
+    "proxTV": "prox_tv",
+    "fastprox": "fastprox",
+    "deepinv": "deepinv",
+}
 
 
 @pytest.mark.parametrize("heading", LIBRARIES)

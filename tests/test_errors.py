@@ -175,3 +175,9 @@ def test_values_are_not_checked(name):
 def test_a_start_that_does_not_fit(options, words):
     with pytest.raises(ValueError, match=words):
         jaxtv.prox_tv_2d(jnp.zeros((4, 4)), 0.3, **options)
+
+
+def test_an_axis_or_axes():
+    with pytest.raises(ValueError) as error:
+        jaxtv.lambda_max(X, axis=0, axes=(1, 2))
+    assert_says(error, "axis", "axis=0", "(1, 2)", "one of the two")

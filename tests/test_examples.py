@@ -11,12 +11,27 @@ import sys
 import jax
 from PIL import Image
 
+import jaxtv._lambda_max
+import jaxtv._proximal
+import jaxtv._total_variation
 import jaxtv._tv1d
 import jaxtv._tvnd
+import jaxtv.checkpoints
 import jaxtv.linen
 import jaxtv.nnx
 
 ROOT = pathlib.Path(__file__).parent.parent
+DOCUMENTED = (
+    jaxtv._lambda_max,
+    jaxtv._proximal,
+    jaxtv._total_variation,
+    jaxtv._tv1d,
+    jaxtv._tvnd,
+    jaxtv.checkpoints,
+    jaxtv.forward,
+    jaxtv.linen,
+    jaxtv.nnx,
+)
 
 
 def run(*command, cwd=ROOT):
@@ -53,7 +68,14 @@ def test_readme_snippets():
 
 
 def test_docstrings():
-    for module in (jaxtv._tv1d, jaxtv._tvnd, jaxtv.forward, jaxtv.linen, jaxtv.nnx):
+    for module in (
+        jaxtv._lambda_max,
+        jaxtv._tv1d,
+        jaxtv._tvnd,
+        jaxtv.forward,
+        jaxtv.linen,
+        jaxtv.nnx,
+    ):
         with jax.enable_x64(False):
             results = doctest.testmod(module)
         assert results.attempted > 1 and results.failed == 0

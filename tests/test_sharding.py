@@ -129,6 +129,7 @@ def test_edges_over_devices():
     [
         lambda x: jaxtv.total_variation(x, axes=(-2, -1)),
         lambda x: jaxtv.lambda_max(x, axis=-1),
+        lambda x: jaxtv.lambda_max(x, axes=(-2, -1)),
     ],
 )
 @each_kind

@@ -79,10 +79,12 @@ def _register() -> tuple[dict[str, types.ModuleType], dict[str, str]]:
 
 _modules, _why_refused = _register()
 
-compiled_platforms = frozenset(_modules)
+compiled_platforms: frozenset[str] = frozenset(_modules)
 """The platforms, of "cpu" and "cuda", that have compiled kernels."""
 
-FFI_TARGETS = tuple(sorted({target for module in _modules.values() for target in module.targets}))
+FFI_TARGETS: tuple[str, ...] = tuple(
+    sorted({target for module in _modules.values() for target in module.targets})
+)
 """The names of all kernels, for `jax.export.DisabledSafetyCheck.custom_call`."""
 
 
