@@ -91,7 +91,7 @@ class Candidates {
 template <typename T, typename Run>
 Outcome SolveImage(const Run& run, const Image& image, const std::vector<AxisWeights<T>>& weights,
                    const T* x, Goal goal, int64_t max_sweeps, const std::vector<T*>& duals, T* y) {
-  constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
+  constexpr int kVainTests = 3;  // tests without progress, in a row, that end the sweeps
   const int64_t pixels = image.pixels();
   Outcome outcome;
   Certificate& best = outcome.certificate;
