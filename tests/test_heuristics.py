@@ -69,6 +69,15 @@ def test_converged_is_the_tolerance_and_exact_the_rounding(dtype, compiled):
     assert exact.all() and (bound > 0).all() and not converged.any()
 
 
+def test_sweeps_end_where_rounding_holds_the_bound_up():
+    """After 315 at most (1000 if twice as many tests may be in vain)."""
+    x = np.asarray(signal("steps", (6, 32, 32)), np.float32)
+    _, info = jaxtv.prox_tv_2d(jnp.array(x), 5.0, tol=1e-8, return_info=True)
+    assert not info.converged.any() and (info.sweeps <= 400).all()
+    norm = np.linalg.norm(x.reshape(6, -1), axis=1)
+    assert (info.error_bound <= 3 * np.finfo(np.float32).eps * norm).all()
+
+
 def votes(joined, a, b):
     """For two axes of an image: the edges along `a` whose piece along `b` has more joined ones."""
     edges, along = (np.moveaxis(joined[k], a, 0) for k in (a, b))

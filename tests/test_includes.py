@@ -19,7 +19,7 @@ BELOW = {
     "cpu/lockstep": {"core", "cpu/simd"},
     "cpu/lines": {"core", "cpu/threads", "cpu/lockstep"},
     "cpu/images": {"core", "ffi", "cpu/simd", "cpu/threads", "cpu/lines"},
-    "cpu/sweeps": {"core", "cpu/lines"},
+    "cpu/sweeps": {"core", "cpu/lines", "cpu/threads"},
     "cpu/isotropic": {"core", "cpu/simd", "cpu/threads"},
     "cpu": {"core", "ffi", "cpu/threads", "cpu/lines", "cpu/images", "cpu/sweeps", "cpu/isotropic"},
     "cuda/common": {"core"},

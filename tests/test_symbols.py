@@ -20,7 +20,7 @@ COMPILER = build.COMPILER or "g++"
 def symbols_of(source, isa, level, folder):
     """The mangled names that an object file offers to others, weak ones included."""
     target = folder / f"{source.replace('/', '_')}.{isa}.o"
-    flags = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", *build.ISA_FLAGS[isa]]
+    flags = [flag for flag in build.FLAGS if flag != "-O2"] + build.ISA_FLAGS[isa]
     command = [COMPILER, level, *flags, f"-DJAXTV_ISA={isa}", "-I.", "-c", source, "-o", target]
     subprocess.run(command, check=True, cwd=build.ROOT)
     command = ["nm", "--defined-only", "--extern-only", "--format=posix", target]

@@ -29,27 +29,34 @@ struct Goal {
 };
 
 // Decides after which sweeps to compute the certificate, which costs about as much as a sweep. The
-// residual is free, and the bound of an image is a slowly growing multiple of it.
+// residual is free, and the bound falls like a power of it: one below 1 at first, while the regions
+// of the image are found. The power is that of the last two tests, within reason.
 class Schedule {
  public:
   Schedule(double goal, int64_t max_sweeps) : goal_(goal), max_sweeps_(max_sweeps) {}
 
   bool Due(int64_t sweeps, double residual) const {
-    const double ratio =
-        tested_ > 0 ? ratio_ : std::ldexp(0.5, int(std::min<int64_t>(sweeps, 3)) - 1);
-    return sweeps >= max_sweeps_ || sweeps >= latest_ || ratio * residual <= goal_;
+    const double expected = tested_
+                                ? 0.95 * bound_ * std::pow(residual / residual_, power_)
+                                : std::ldexp(0.5, int(std::min<int64_t>(sweeps, 3)) - 1) * residual;
+    return sweeps >= max_sweeps_ || sweeps >= latest_ || expected <= goal_;
   }
 
   void Tested(int64_t sweeps, double residual, double bound) {
-    tested_ = sweeps;
-    latest_ = sweeps + std::max<int64_t>(1, sweeps * 2 / 5);
-    ratio_ = 0.95 * bound / residual;
+    if (tested_ && residual < residual_) {
+      power_ = std::clamp(std::log(bound / bound_) / std::log(residual / residual_), 0.7, 1.0);
+    }
+    tested_ = true;
+    latest_ = sweeps + std::max<int64_t>(3, sweeps / 2);
+    residual_ = residual;
+    bound_ = bound;
   }
 
  private:
   double goal_;
-  int64_t max_sweeps_, tested_ = 0, latest_ = 8;
-  double ratio_ = 0;
+  int64_t max_sweeps_, latest_ = 8;
+  bool tested_ = false;
+  double residual_ = 0, bound_ = 0, power_ = 1;  // of the last test
 };
 
 // The points that a test tries: the one from all equalities, the one from those that pass the vote,
@@ -84,7 +91,7 @@ class Candidates {
 template <typename T, typename Run>
 Outcome SolveImage(const Run& run, const Image& image, const std::vector<AxisWeights<T>>& weights,
                    const T* x, Goal goal, int64_t max_sweeps, const std::vector<T*>& duals, T* y) {
-  constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
+  constexpr int kVainTests = 3;  // tests without progress, in a row, that end the sweeps
   const int64_t pixels = image.pixels();
   Outcome outcome;
   Certificate& best = outcome.certificate;

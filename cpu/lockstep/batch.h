@@ -175,9 +175,10 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
   const int64_t jumps = Walk<T, kEdges, false>(field).Run(
       [&](int64_t place) { scratch.over[over++] = Int<T>(place); });
   std::memset(scratch.marks, kNoMark, size_t(tiles * size));
-  for (int64_t j = 0; j < jumps; ++j) {
-    scratch.marks[scratch.log[j] >> 1] = scratch.log[j] & 1 ? kUpMark : kDownMark;
-  }
+  // Pointers of their own: a byte that is written might belong to `scratch` itself.
+  const Int<T>* const log = scratch.log;
+  uint8_t* const marked = scratch.marks;
+  for (int64_t j = 0; j < jumps; ++j) marked[log[j] >> 1] = log[j] & 1 ? kUpMark : kDownMark;
   for (int64_t i = 0; i < over; ++i) {
     const int64_t failed = Finish<T, kEdges>(batch, scratch, scratch.over[i]);
     if (failed >= 0) solved[failed] = false;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h in lock step, one line per vector lane. Lanes stand at different places
 // of their lines, so each step gathers one sample per lane. A difference between lanes is a mask,
-// never a branch: the first step of a run is an ordinary step from levels and length 0, with the
-// carried weight as height of both paths and with both touches forced; a jump only resets the lane
-// to that state and is logged. A lane that has finished takes the next line, so the cost is the
-// mean number of steps of a line, not the maximum over lanes.
+// never a branch (but see Run): the first step of a run is an ordinary step from levels and length
+// 0, with the carried weight as height of both paths and with both touches forced; a jump only
+// resets the lane to that state and is logged. A lane that has finished takes the next line, so the
+// cost is the mean number of steps of a line, not the maximum over lanes.
 #pragma once
 
 #include "core/tv1d.h"
@@ -69,29 +69,44 @@ class Walk {
   int64_t Run(const Unfinished& unfinished) {
     Walkers<T> walkers[kInterleaved] = {};
     for (auto& s : walkers) Refill(s, kAllLanes<T>);
-    for (bool active = true; active;) {
-      active = false;
-#pragma GCC unroll 4
-      for (auto& s : walkers) {
-        if (s.active == 0) continue;
-        Advance(s, unfinished);
-        active = true;
+    // Where in most steps of a vector no lane jumps, a branch around what jumps need saves time;
+    // elsewhere it would be mispredicted. Both give the same.
+    constexpr int kRounds = 64, kSteps = kRounds * kInterleaved * kWindow<T>;
+    for (bool active = true, rare = false; active;) {
+      const int64_t before = logged_;
+      for (int round = 0; round < kRounds && active; ++round) {
+        active = rare ? Round<true>(walkers, unfinished) : Round<false>(walkers, unfinished);
       }
+      rare = logged_ - before < kSteps / 4;
     }
     return logged_;
   }
 
  private:
+  // A window further on all lines. False where there is none left.
+  template <bool kRare, typename Unfinished>
+  JAXTV_ALWAYS_INLINE bool Round(Walkers<T> (&walkers)[kInterleaved],
+                                 const Unfinished& unfinished) {
+    bool active = false;
+#pragma GCC unroll 4
+    for (auto& s : walkers) {
+      if (s.active == 0) continue;
+      Advance<kRare>(s, unfinished);
+      active = true;
+    }
+    return active;
+  }
+
   // One window further, or less where there is a jump.
-  template <typename Unfinished>
+  template <bool kRare, typename Unfinished>
   JAXTV_ALWAYS_INLINE void Advance(Walkers<T>& s, const Unfinished& unfinished) {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
     M stay{};
-    Step<false>(s, x.sample[0], w.sample[0], M{}, &stay);
+    Step<kRare, false>(s, x.sample[0], w.sample[0], M{}, &stay);
     if constexpr (kWindow<T> == 2) {
-      Step<true>(s, x.sample[1], w.sample[1], Or(s.fresh, stay), &stay);
+      Step<kRare, true>(s, x.sample[1], w.sample[1], Or(s.fresh, stay), &stay);
     }
     const I allowed = budget_ - kRepeats * (s.end - s.place);
     const M late = And(s.fresh, Less(allowed, s.repeats));
@@ -108,9 +123,9 @@ class Walk {
     }
   }
 
-  // Takes one sample. In a later step of the window, lanes that were stopped are `idle`, and no
-  // other starts a run. `stay`: lanes that have finished their line.
-  template <bool kLater>
+  // Takes one sample. `kRare`: jumps are. In a later step of the window, lanes that were stopped
+  // are `idle`, and no other starts a run. `stay`: lanes that have finished their line.
+  template <bool kRare, bool kLater>
   JAXTV_ALWAYS_INLINE void Step(Walkers<T>& s, V x, V edge, M idle, M* stay) {
     const V zero{};
     const M calm = kLater ? idle : s.fresh;
@@ -140,32 +155,41 @@ class Walk {
     s.place_low = Select(touch_low, s.place, s.place_low);
     s.place_high = Select(touch_high, s.place, s.place_high);
 
-    // The level that jumps does not touch at this sample: its last touch is the end of the run.
-    const I last = Select(down, s.place_low, s.place_high);
-    const I place = (kOpen ? last : last * kRow) + s.shift;
-    const I entry = 2 * place + Select(rise, I{} + 1, I{});
-    logged_ += Compress(field_.log + logged_, jump, entry);
-    V carried;
-    if constexpr (kEdges) {
-      carried = Select(down, s.w_low, -s.w_high);
-      s.reach = Select(jump, Select(down, s.w_low, s.w_high), s.reach);
-      s.w_low = Select(touch_low, weight, s.w_low);
-      s.w_high = Select(touch_high, weight, s.w_high);
-    } else {
-      carried = Select(down, s.w, -s.w);
-    }
-    s.path_low = Select(jump, carried, Select(touch_low, w, kept_low));
-    s.path_high = Select(jump, carried, Select(touch_high, -w, kept_high));
-    s.low = Select(jump, zero, s.low);
-    s.high = Select(jump, zero, s.high);
-    s.repeats = Select(jump, s.repeats + (s.place - last), s.repeats);
-    s.length = Select(jump, zero, s.length);
-
+    s.path_low = Select(touch_low, w, kept_low);
+    s.path_high = Select(touch_high, -w, kept_high);
     const M finished = AndNot(kLater ? AndNot(at_end, idle) : at_end, jump);
     const M keep = kLater ? Or(finished, idle) : finished;
-    s.place = Select(keep, s.place, Select(jump, last, s.place) + 1);
-    s.fresh = kLater ? Or(s.fresh, jump) : jump;
     *stay = kLater ? Or(*stay, finished) : finished;
+    const I next = Select(keep, s.place, s.place + 1);
+    if (kRare && Bits<T>(jump) == 0) {
+      s.place = next;
+      if (!kLater) s.fresh = M{};
+    } else {
+      // The level that jumps does not touch at this sample: its last touch is the end of the run.
+      const I last = Select(down, s.place_low, s.place_high);
+      const I place = (kOpen ? last : last * kRow) + s.shift;
+      const I entry = 2 * place + Select(rise, I{} + 1, I{});
+      logged_ += Compress(field_.log + logged_, jump, entry);
+      V carried;
+      if constexpr (kEdges) {
+        carried = Select(down, s.w_low, -s.w_high);
+        s.reach = Select(jump, Select(down, s.w_low, s.w_high), s.reach);
+      } else {
+        carried = Select(down, s.w, -s.w);
+      }
+      s.path_low = Select(jump, carried, s.path_low);
+      s.path_high = Select(jump, carried, s.path_high);
+      s.low = Select(jump, zero, s.low);
+      s.high = Select(jump, zero, s.high);
+      s.repeats = Select(jump, s.repeats + (s.place - last), s.repeats);
+      s.length = Select(jump, zero, s.length);
+      s.place = Select(jump, last + 1, next);
+      s.fresh = kLater ? Or(s.fresh, jump) : jump;
+    }
+    if constexpr (kEdges) {
+      s.w_low = Select(touch_low, weight, s.w_low);
+      s.w_high = Select(touch_high, weight, s.w_high);
+    }
   }
 
   // Starts the next lines in the lanes of `bits`; lanes for which there is none go idle.

@@ -101,6 +101,48 @@ inline Window<double> Gather(const double* from, IntVec<double> at) {
 }
 #endif
 
+#if defined(__AVX2__)
+
+// For each mask of eight elements: which ones they are, one after the other, and for each element
+// how many come before it.
+struct Orders {
+  uint8_t packed[256][8] = {}, spread[256][8] = {};
+
+  constexpr Orders() {
+    for (int mask = 0; mask < 256; ++mask) {
+      int count = 0;
+      for (int i = 0; i < 8; ++i) {
+        if (!(mask >> i & 1)) continue;
+        packed[mask][count] = uint8_t(i);
+        spread[mask][i] = uint8_t(count++);
+      }
+    }
+  }
+};
+static constexpr Orders kOrders;
+
+// The elements of 32 bits that `order` names; a lane of 64 bits is two of them.
+inline __m256i Permute(__m256i v, const uint8_t* order) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(order));
+  return _mm256_permutevar8x32_epi32(v, _mm256_cvtepu8_epi32(bytes));
+}
+
+template <typename E, typename M, typename V>
+inline int Compress(E* to, M m, V v) {
+  const int bits = _mm256_movemask_ps(__m256(m));
+  Store(to, Permute(__m256i(v), kOrders.packed[bits]));
+  return __builtin_popcount(uint32_t(bits)) / int(sizeof(E) / sizeof(int32_t));
+}
+
+template <typename E, typename M, typename V>
+inline V Expand(V v, M m, const E* from) {
+  const int bits = _mm256_movemask_ps(__m256(m));
+  const __m256i next = Permute(Load<__m256i>(from), kOrders.spread[bits]);
+  return V(_mm256_blendv_epi8(__m256i(v), next, __m256i(m)));
+}
+
+#else
+
 template <typename E, typename M, typename V>
 inline int Compress(E* to, M m, V v) {
   constexpr int kCount = kVectorBytes / int(sizeof(E));
@@ -119,6 +161,8 @@ inline V Expand(V v, M m, const E* from) {
   }
   return v;
 }
+
+#endif
 
 template <typename T>
 inline Mask<T> EqualBytes(const uint8_t* bytes, uint8_t code) {

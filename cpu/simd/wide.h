@@ -31,6 +31,20 @@ inline Vec<float> Narrow(Wide<float> w) {
 }
 inline __mmask8 WideMask(__mmask16 m, int part) { return __mmask8(m >> (8 * part)); }
 inline __mmask16 JoinMasks(const __mmask8 (&part)[2]) { return _mm512_kunpackb(part[1], part[0]); }
+#elif defined(__AVX2__)
+// By intrinsics, since GCC 12 converts and joins the halves through memory.
+inline __m128 HalfOf(Vec<float> v, int part) {
+  return part == 0 ? _mm256_castps256_ps128(v) : _mm256_extractf128_ps(v, 1);
+}
+inline Wide<float> Widen(Vec<float> v) {
+  return {{_mm256_cvtps_pd(HalfOf(v, 0)), _mm256_cvtps_pd(HalfOf(v, 1))}};
+}
+inline Vec<float> Narrow(Wide<float> w) {
+  return _mm256_set_m128(_mm256_cvtpd_ps(w.part[1]), _mm256_cvtpd_ps(w.part[0]));
+}
+inline Mask<double> WideMask(Mask<float> m, int part) {
+  return Mask<double>(_mm256_cvtepi32_epi64(__m128i(HalfOf(Vec<float>(m), part))));
+}
 #else
 template <size_t... L>
 inline Wide<float> WidenParts(Vec<float> v, std::index_sequence<L...>) {
@@ -41,14 +55,14 @@ inline Wide<float> WidenParts(Vec<float> v, std::index_sequence<L...>) {
 inline Wide<float> Widen(Vec<float> v) {
   return WidenParts(v, std::make_index_sequence<kLanes<double> >());
 }
-inline Vec<float> Narrow(Wide<float> w) {
+template <size_t... L>
+inline Vec<float> NarrowParts(Wide<float> w, std::index_sequence<L...>) {
   typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
-  Vec<float> v;
-  for (int p = 0; p < 2; ++p) {
-    const Half half = __builtin_convertvector(w.part[p], Half);
-    std::memcpy(reinterpret_cast<char*>(&v) + p * sizeof(Half), &half, sizeof(Half));
-  }
-  return v;
+  return __builtin_shufflevector(__builtin_convertvector(w.part[0], Half),
+                                 __builtin_convertvector(w.part[1], Half), int(L)...);
+}
+inline Vec<float> Narrow(Wide<float> w) {
+  return NarrowParts(w, std::make_index_sequence<kLanes<float> >());
 }
 template <size_t... L>
 inline Mask<double> WideMaskPart(Mask<float> m, int part, std::index_sequence<L...>) {
@@ -60,6 +74,9 @@ inline Mask<double> WideMaskPart(Mask<float> m, int part, std::index_sequence<L.
 inline Mask<double> WideMask(Mask<float> m, int part) {
   return WideMaskPart(m, part, std::make_index_sequence<kLanes<double> >());
 }
+#endif
+
+#if !defined(__AVX512F__)
 // The lower half of each 64-bit lane of a, then of b.
 template <size_t... L>
 inline Mask<float> JoinLanes(Mask<float> a, Mask<float> b, std::index_sequence<L...>) {

@@ -15,15 +15,29 @@
 #include "cpu/lines/prox_lines.h"
 #include "cpu/sweeps/block_weights.h"
 #include "cpu/sweeps/group.h"
+#include "cpu/threads/buffer.h"
 
 namespace jaxtv {
+
+// out = x - taken, but x bit for bit where `taken` is 0, since a subtraction may flush a subnormal
+// x to 0.
+template <typename T>
+void Rest(int64_t n, const T* __restrict x, const T* __restrict taken, T* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = taken[i] == T(0) ? x[i] : x[i] - taken[i];
+}
+
+template <typename T>
+void CompareEach(int64_t n, const T* __restrict y, const T* __restrict next,
+                 uint8_t* __restrict codes) {
+  for (int64_t i = 0; i < n; ++i) codes[i] = CodeOf(y[i], next[i]);
+}
 
 // The codes of the half sweep that gave y. First each sample is compared with the next as if all
 // lines of the block were one line; then cut edges and the last samples of lines get their codes.
 template <typename T>
 void WriteCodes(const Lines& lines, const BlockWeights<T>& weights, const T* y, uint8_t* codes) {
-  const int64_t inner = lines.inner, compared = (lines.count() * lines.length) - inner;
-  for (int64_t i = 0; i < compared; ++i) codes[i] = CodeOf(y[i], y[i + inner]);
+  const int64_t inner = lines.inner;
+  CompareEach((lines.count() * lines.length) - inner, y, y + inner, codes);
   const bool varied = weights.layout().rank != 0, shared = !weights.edges() && lines.length > 1;
   const T* const w = weights.data();
   const uint8_t same = shared && !varied && *w == T(0) ? kFree : kPlain;
@@ -82,7 +96,7 @@ class GroupSweeper {
   void SolveBlock(int axis, int64_t b, int64_t half, bool last) {
     const LineBlock block = group_.blocks(axis)[b];
     const int64_t samples = block.samples();
-    std::vector<T> buffer(2 * samples);
+    Buffer<T> buffer(2 * samples);
     T *z = buffer.data(), *y = z + samples, *dual = duals_[axis];
     Load(block, axis, z);
     const BlockWeights<T> weights(operands_.weights[axis], operands_.lams[axis], block.lines,
@@ -101,31 +115,28 @@ class GroupSweeper {
     if (operands_.bits) StoreCodes(block, half, weights, y);
   }
 
-  // x bit for bit where `taken` is 0, since a subtraction may flush a subnormal x to 0.
-  static T Rest(T x, T taken) { return taken == T(0) ? x : x - taken; }
-
+  // z = x less the duals of the other axes.
   void Load(const LineBlock& block, int axis, T* z) const {
     const int first = axis == 0 ? 1 : 0;
+    Buffer<T> sum(group_.axes() > 2 ? block.width : 0);
     block.ForRows([&](int64_t k, int64_t j, int64_t count) {
-      const T *x = x_ + k, *v = duals_[first] + k;
-      T* to = z + j;
-      if (group_.axes() == 2) {
-        for (int64_t i = 0; i < count; ++i) to[i] = Rest(x[i], v[i]);
-        return;
+      const T* taken = duals_[first] + k;
+      if (group_.axes() > 2) {
+        std::copy(taken, taken + count, sum.data());
+        for (int a = first + 1; a < group_.axes(); ++a) {
+          if (a == axis) continue;
+          const T* other = duals_[a] + k;
+          for (int64_t i = 0; i < count; ++i) sum[i] += other[i];
+        }
+        taken = sum.data();
       }
-      std::copy(v, v + count, to);
-      for (int a = first + 1; a < group_.axes(); ++a) {
-        if (a == axis) continue;
-        const T* other = duals_[a] + k;
-        for (int64_t i = 0; i < count; ++i) to[i] += other[i];
-      }
-      for (int64_t i = 0; i < count; ++i) to[i] = Rest(x[i], to[i]);
+      Rest(count, x_ + k, taken, z + j);
     });
   }
 
   void StoreCodes(const LineBlock& block, int64_t half, const BlockWeights<T>& weights,
                   const T* y) const {
-    std::vector<uint8_t> codes(block.samples());
+    Buffer<uint8_t> codes(block.samples());
     WriteCodes(block.lines, weights, y, codes.data());
     const int shift = CodeShift(half);
     group_.ForPlane(block, half, operands_.bits,

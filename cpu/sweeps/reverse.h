@@ -9,6 +9,7 @@
 #include "core/sweeps.h"
 #include "cpu/lines/pull_back_lines.h"
 #include "cpu/sweeps/group.h"
+#include "cpu/threads/buffer.h"
 
 namespace jaxtv {
 
@@ -58,13 +59,13 @@ class GroupReverser {
     const LineBlock block = group_.blocks(axis)[b];
     const Lines& lines = block.lines;
     const int64_t samples = block.samples();
-    std::vector<T> buffer(3 * samples);
+    Buffer<T> buffer(3 * samples);
     T *v = buffer.data(), *level = v + samples, *mean = level + samples, *total = totals_[axis];
     block.ForRows([&](int64_t k, int64_t j, int64_t count) {
       const T *from = following + k, *own = total + k;
       for (int64_t i = 0; i < count; ++i) v[j + i] = from[i] - own[i];
     });
-    std::vector<uint8_t> codes(2 * samples);
+    Buffer<uint8_t> codes(2 * samples);
     LoadCodes(block, half, codes.data());
     Levels(lines, codes.data(), codes.data() + samples, level);
     RunMeanLines(lines, level, v, mean, 0, lines.count());

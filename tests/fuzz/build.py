@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 X86 = platform.machine() in ("x86_64", "AMD64")
-FLAGS = ["-std=c++17", "-O2", "-fPIC", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno"]
+FLAGS = ["-std=c++17", "-O2", "-fPIC", "-Wall", "-Wextra"]
+FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 
 # As CMakeLists.txt has them.
 _AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")]

@@ -60,7 +60,7 @@ struct Chunks {
     const int64_t at_once = lanes ? kMostLanes : 1;
     const int64_t count = std::max(n / wanted / at_once, int64_t(1)) * at_once;
     const int64_t length = (n - 3) / count;
-    return {count, length, at_once, std::min(std::max<int64_t>(4 * run, 64), length)};
+    return {count, length, at_once, std::min(std::max<int64_t>(2 * run, 64), length)};
   }
 };
 
