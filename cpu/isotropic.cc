@@ -65,7 +65,7 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer data_weig
   const auto numbers = PerImageOperands::Of(*call, target, limit);
   if (numbers.has_error()) return numbers.error();
   if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  const auto duals = DualResults(*call, rets);
+  const auto duals = DualResults(*call, rets, 0);
   if (duals.has_error()) return duals.error();
   const int64_t count = call->images.count;
   if (int64_t(gap->element_count()) != count || int64_t(bound->element_count()) != count ||

@@ -132,7 +132,7 @@ ffi::Error Steps(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer source, f
   if (of_m.has_error()) return of_m.error();
   const auto groups = Groups::Of(*call, args, linear);
   if (groups.has_error()) return groups.error();
-  const auto duals = DualResults(*call, rets);
+  const auto duals = DualResults(*call, rets, 1);
   if (duals.has_error()) return duals.error();
   if (auto error = CheckLike(y, source, "the source"); error.failure()) return error;
   if (auto error = CheckLike(y, *result, "the result"); error.failure()) return error;

@@ -80,15 +80,17 @@ struct AxisOperands {
   }
 };
 
-// The results for each axis of an image, of the shape of x.
+// The results for each axis of an image, of the shape of x. `others` results follow them.
 inline ffi::ErrorOr<std::vector<ffi::AnyBuffer>> DualResults(const CoupledImages& call,
-                                                             ffi::RemainingRets rets) {
+                                                             ffi::RemainingRets rets,
+                                                             size_t others) {
+  if (rets.size() + 1 != call.axes.size() + others) {
+    return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: expected a dual for each axis"));
+  }
   std::vector<ffi::AnyBuffer> duals;
   for (size_t a = 0; a + 1 < call.axes.size(); ++a) {
     auto ret = rets.get<ffi::AnyBuffer>(a);
-    if (ret.has_error()) {
-      return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: expected a dual for each axis"));
-    }
+    if (ret.has_error()) return ffi::Unexpected(ret.error());
     if (auto error = CheckLike(call.x, **ret, "a dual"); error.failure()) {
       return ffi::Unexpected(error);
     }
