@@ -187,7 +187,7 @@ def test_blocks_are_those_of_torchvision(module, expected):
 
 def test_network_and_its_maps():
     """Scores, plain maps, and maps behind TV by the oracle, of a network in numpy."""
-    network = zoo.NETWORKS["small"]
+    network = zoo.network("small")
     shapes = zoo.shapes(network)
     state = torch_state(shapes)
     state["_fc.weight"][:, 6:] = 0  # the oracle is slow: few channels matter
@@ -217,7 +217,7 @@ def test_network_and_its_maps():
 
 @pytest.mark.parametrize("name", STATES)
 def test_states_have_the_names_and_shapes_of_the_files(name):
-    network = zoo.NETWORKS[name]
+    network = zoo.network(name)
     shapes = zoo.shapes(network)
     flat = traverse_util.flatten_dict(shapes)
 
@@ -233,7 +233,7 @@ def test_states_have_the_names_and_shapes_of_the_files(name):
 
 
 def test_conversion_is_strict():
-    shapes = zoo.shapes(zoo.NETWORKS["small"])
+    shapes = zoo.shapes(zoo.network("small"))
     state = torch_state(shapes)
     state["_bn0.num_batches_tracked"] = np.array(3)
     state["aux.weight"] = np.zeros(2)
@@ -253,3 +253,8 @@ def test_conversion_is_strict():
     del state["_fc.bias"]
     with pytest.raises(ValueError, match=r"_fc\.bias lack, 0 are left over"):
         weights.convert(state, shapes)
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(ValueError, match=r"one of efficientnet-lite0, .*, got 'resnet51'"):
+        zoo.network("resnet51")

@@ -51,7 +51,7 @@ class Found(NamedTuple):
 
 def find(plan: Plan, lams: tuple[float, ...], images: Images, folder: pathlib.Path) -> Found:
     """Maps and boxes of all images; each batch is kept in a file, so that a stopped run goes on."""
-    network = zoo.NETWORKS[plan.network]
+    network = zoo.network(plan.network)
     outside = images.labels[(images.labels < 0) | (images.labels >= network.cam.classes)]
     if len(outside):
         raise ValueError(

@@ -44,6 +44,13 @@ NETWORKS = {
 }
 
 
+def network(name: str) -> Network:
+    """The network of a name; ValueError where there is none."""
+    if name not in NETWORKS:
+        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {name!r}.")
+    return NETWORKS[name]
+
+
 def shapes(network: Network) -> Any:
     """The shapes of the variables."""
     images = jax.ShapeDtypeStruct((1, network.size, network.size, 3), jnp.float32)
