@@ -130,9 +130,9 @@ JAXTV_HD RunEnd WalkRun(const Samples& x, const Weights& w, int64_t n, int64_t k
 }
 
 // How many samples a walk may have looked at again when it stands at sample `start` of a line of n.
-// What takes over costs as much as about 8 looks at each sample that is left. A walk that may cost
-// that much too costs, with what takes over, at most about twice the cheaper of both. 2 n more are
-// for lines that are slow at first only.
+// The method that takes over costs about 8 looks at each sample that is left. A walk that may spend
+// as much before it gives up costs, together with that method, at most about twice the cheaper of
+// the two. Another 2 n are for lines that are slow at first only.
 constexpr int kRepeats = 8;
 JAXTV_HD JAXTV_ALWAYS_INLINE constexpr int64_t RepeatBudget(int64_t n, int64_t start) {
   return 2 * n + 64 + kRepeats * start;

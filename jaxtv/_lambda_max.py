@@ -200,13 +200,9 @@ def _flows_axis_by_axis(rest: Array, axes: tuple[int, ...]) -> list[Array]:
     rest, flows = lax.stop_gradient(rest), []
     for axis in axes:
         mean = rest.mean(axis, keepdims=True)
-        flows.append(_running_sum(rest - mean, axis)[_all_but_last(rest.ndim, axis)])
+        flows.append(lax.slice_in_dim(_running_sum(rest - mean, axis), 0, -1, axis=axis))
         rest = mean
     return flows
-
-
-def _all_but_last(ndim: int, axis: int) -> tuple[slice, ...]:
-    return tuple(slice(0, -1) if d == axis else slice(None) for d in range(ndim))
 
 
 def _transposed_differences(p: Array, axis: int) -> Array:

@@ -8,7 +8,7 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxtv import _arguments
-from jaxtv._isotropic import Weights
+from jaxtv._prox import Weights
 from jaxtv._tvnd import ProxOptions, prox_tv
 
 Params = TypeVar("Params")
