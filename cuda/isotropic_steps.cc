@@ -139,8 +139,7 @@ ffi::Error Steps(cudaStream_t stream, ffi::AnyBuffer y, ffi::AnyBuffer source, f
   const auto last = rets.get<ffi::AnyBuffer>(num_axes);
   if (last.has_error()) return Refuse("need work space");
   auto space = *last;
-  const int64_t bytes = int64_t(y.element_count()) *
-                        (cuda::kStepsSampleBytes + cuda::kStepsAxisBytes * int64_t(axes.size()));
+  const int64_t bytes = y.element_count() * cuda::kStepsAxisBytes * int64_t(axes.size());
   if (auto error = cuda::CheckWorkSpace(*space, bytes); error.failure()) return error;
   const auto& sizes = call->images.image.size;
   const int64_t sample_bytes = y.element_type() == ffi::F64 ? 8 : 4;

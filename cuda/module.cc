@@ -28,7 +28,7 @@ NB_MODULE(_cuda, module) {
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);
   scratch["jaxtv_alternating"] =
       nanobind::make_tuple(kSolveSampleBytes, 0, kSolveAxisBytes, kSolveImageBytes);
-  scratch["jaxtv_isotropic_steps"] = nanobind::make_tuple(kStepsSampleBytes, 0, kStepsAxisBytes);
+  scratch["jaxtv_isotropic_steps"] = nanobind::make_tuple(0, 0, kStepsAxisBytes);
   module.attr("scratch") = scratch;
   // Of the runtime that is linked in, which asks for a driver as new: 12090 is 12.9.
   module.attr("cuda_version") = CUDART_VERSION;

@@ -23,7 +23,7 @@ enable_language(CUDA)
 nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/module.cc cuda/tv1d.cc cuda/tv1d_newton.cc cuda/tv1d_mass.cc
                     cuda/pull_back.cc cuda/component_mean.cc cuda/alternating.cc cuda/sweeps.cc
-                    cuda/isotropic.cc
+                    cuda/isotropic_steps.cc
                     cuda/lines/tv1d.cu cuda/lines/tv1d_in_step.cu cuda/lines/tv1d_warp.cu
                     cuda/lines/tv1d_block.cu cuda/lines/tv1d_grid.cu cuda/lines/tv1d_newton.cu
                     cuda/lines/tv1d_mass.cu

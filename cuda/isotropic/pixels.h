@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "cuda/isotropic/region.h"
+#include "cuda/isotropic/tiling.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -27,11 +27,11 @@ struct Pixel {
 template <int kAxes>
 class Region {
  public:
-  __device__ Region(const Regions& regions, bool periodic, int number)
-      : regions_(regions), periodic_(periodic) {
+  __device__ Region(const Tiling& tiling, bool periodic, int number)
+      : tiling_(tiling), periodic_(periodic) {
 #pragma unroll
     for (int a = kAxes - 1; a >= 0; --a) {
-      const RegionAxis& axis = regions.axis[a];
+      const TilingAxis& axis = tiling.axis[a];
       first_[a] = number % axis.count * axis.inner() - axis.halo;
       number /= axis.count;
     }
@@ -40,20 +40,20 @@ class Region {
   // Calls f for the pixels of this thread.
   template <typename F>
   __device__ void ForPixels(const F& f) const {
-    const int width = regions_.axis[kAxes - 1].size, rows = regions_.pixels() / width;
+    const int width = tiling_.axis[kAxes - 1].size, rows = tiling_.pixels() / width;
     int row_threads = 1;  // a power of two, so that a warp takes whole rows
     while (row_threads < width && 2 * row_threads <= int(blockDim.x)) row_threads *= 2;
     if (rows == 1) row_threads = int(blockDim.x);
     const int step = int(blockDim.x) / row_threads;
     for (int row = int(threadIdx.x) / row_threads; row < rows; row += step) {
       Pixel<kAxes> start{0, 0, {}, {}, {}, 0u, false, true};
-      int rest = row, in_plane = width, in_image = regions_.axis[kAxes - 1].length;
+      int rest = row, in_plane = width, in_image = tiling_.axis[kAxes - 1].length;
 #pragma unroll
       for (int a = kAxes - 2; a >= 0; --a) {
-        Add(a, rest % regions_.axis[a].size, in_plane, in_image, &start);
-        rest /= regions_.axis[a].size;
-        in_plane *= regions_.axis[a].size;
-        in_image *= regions_.axis[a].length;
+        Add(a, rest % tiling_.axis[a].size, in_plane, in_image, &start);
+        rest /= tiling_.axis[a].size;
+        in_plane *= tiling_.axis[a].size;
+        in_image *= tiling_.axis[a].length;
       }
       for (int i = int(threadIdx.x) % row_threads; i < width; i += row_threads) {
         Pixel<kAxes> pixel = start;
@@ -66,7 +66,7 @@ class Region {
  private:
   // Puts a pixel at position i of the region along an axis.
   __device__ void Add(int a, int i, int in_plane, int in_image, Pixel<kAxes>* pixel) const {
-    const RegionAxis& axis = regions_.axis[a];
+    const TilingAxis& axis = tiling_.axis[a];
     const bool last = i + 1 == axis.size, ring = periodic_ && axis.whole();
     int at = first_[a] + i;
     pixel->inner =
@@ -82,7 +82,7 @@ class Region {
     pixel->place += at * in_image;
   }
 
-  const Regions& regions_;
+  const Tiling& tiling_;
   const bool periodic_;
   int first_[kAxes];
 };

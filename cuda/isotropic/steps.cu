@@ -153,23 +153,22 @@ __device__ void Load(const Iterations<T>& p, const Region<kAxes>& region, const 
   });
 }
 
-// Up to regions.depth iterations of each image. Of the launches of a call, `after` follow this one.
+// Up to tiling.depth iterations of each image. Of the launches of a call, `after` follow this one.
 // An image that needs fewer begins with a later one, so that all end in the same arrays: its first
 // reads `given`, the others `before`.
 template <typename T, int kAxes, bool kOneChannel>
 __global__ void __launch_bounds__(kMaxThreads, kBlocks<T>)
-    IterateOnRegions(const __grid_constant__ Iterations<T> p,
-                     const __grid_constant__ Regions regions,
+    IterateOnRegions(const __grid_constant__ Iterations<T> p, const __grid_constant__ Tiling tiling,
                      const __grid_constant__ State<T> given,
                      const __grid_constant__ State<T> before, const __grid_constant__ State<T> to,
                      const int after) {
-  const int64_t image = blockIdx.x / regions.count();
+  const int64_t image = blockIdx.x / tiling.count();
   const int done = *ImageOf(p.done, p, image), due = *ImageOf(p.due, p, image);
   const int count = due - done < p.count ? max(due - done, 0) : p.count;
-  const int launches = max((count + regions.depth - 1) / regions.depth, 1);
+  const int launches = max((count + tiling.depth - 1) / tiling.depth, 1);
   if (after >= launches) return;
-  const int begin = (launches - 1 - after) * regions.depth;
-  const int end = min(count, begin + regions.depth);
+  const int begin = (launches - 1 - after) * tiling.depth;
+  const int end = min(count, begin + tiling.depth);
 
   JAXTV_DYNAMIC_SHARED(T, shared);
   __shared__ T of_edges[(1 << kAxes) * 2 * kAxes];
@@ -180,9 +179,9 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks<T>)
   }
   int64_t in_channel = 1;
 #pragma unroll
-  for (int a = 0; a < kAxes; ++a) in_channel *= regions.axis[a].length;
-  const Region<kAxes> region(regions, p.periodic, int(blockIdx.x % regions.count()));
-  Planes<T, kAxes> planes(p, regions.pixels(), shared, of_edges);
+  for (int a = 0; a < kAxes; ++a) in_channel *= tiling.axis[a].length;
+  const Region<kAxes> region(tiling, p.periodic, int(blockIdx.x % tiling.count()));
+  Planes<T, kAxes> planes(p, tiling.pixels(), shared, of_edges);
   Load(p, region, after + 1 == launches ? given : before, image, in_channel, &planes);
   __syncthreads();
   const T one_data_weight = *ImageOf(p.data_weight, p, image);
@@ -220,19 +219,19 @@ int64_t MostPixels(int planes, int64_t sample_bytes) {
 }
 
 template <typename T, int kAxes>
-Status Launches(cudaStream_t stream, const Iterations<T>& p, const Regions& regions,
+Status Launches(cudaStream_t stream, const Iterations<T>& p, const Tiling& tiling,
                 const State<T>& from, const State<T>& to, const State<T>& spare) {
-  const int64_t bytes = int64_t(PlaneCount(p, kAxes)) * regions.pixels() * int64_t(sizeof(T));
+  const int64_t bytes = int64_t(PlaneCount(p, kAxes)) * tiling.pixels() * int64_t(sizeof(T));
   int threads = 64;
-  while (threads < 256 && 4 * threads < regions.pixels()) threads *= 2;
-  if (8 * threads < regions.pixels()) threads = kMaxThreads;
-  const Grid grid{p.images * regions.count(), threads, size_t(bytes), stream};
+  while (threads < 256 && 4 * threads < tiling.pixels()) threads *= 2;
+  if (8 * threads < tiling.pixels()) threads = kMaxThreads;
+  const Grid grid{p.images * tiling.count(), threads, size_t(bytes), stream};
   const auto kernel =
       p.channels == 1 ? IterateOnRegions<T, kAxes, true> : IterateOnRegions<T, kAxes, false>;
   LaunchSequence launches;
-  for (int64_t after = CeilDiv(p.count, regions.depth); after-- > 0;) {
+  for (int64_t after = CeilDiv(p.count, tiling.depth); after-- > 0;) {
     const bool last = after % 2 == 0;
-    launches.Add("IterateOnRegions", kernel, grid, p, regions, from, last ? spare : to,
+    launches.Add("IterateOnRegions", kernel, grid, p, tiling, from, last ? spare : to,
                  last ? to : spare, int(after));
   }
   return launches.status();
@@ -248,7 +247,7 @@ bool FitsRegion(const std::vector<int64_t>& sizes, int64_t sample_bytes) {
   p.data_vary = p.lams_vary = p.linear = true;
   const std::vector<int> lengths(sizes.begin() + 1, sizes.end());
   const int64_t most = MostPixels(PlaneCount(p, int(axes)), sample_bytes);
-  return most > 0 && RegionsFor(lengths, most, 1).depth > 0;
+  return most > 0 && TilingFor(lengths, most, 1).depth > 0;
 }
 
 template <typename T>
@@ -260,14 +259,14 @@ Status Iterate(cudaStream_t stream, const Iterations<T>& p, const std::vector<in
   State<T> spare{scratch, {}};
   for (int a = 0; a < axes; ++a) spare.duals[a] = scratch + (a + 1) * samples;
   const int64_t most = MostPixels(PlaneCount(p, axes), sizeof(T));
-  const Regions regions = RegionsFor(lengths, most, p.count);
+  const Tiling tiling = TilingFor(lengths, most, p.count);
   switch (axes) {
     case 1:
-      return Launches<T, 1>(stream, p, regions, from, to, spare);
+      return Launches<T, 1>(stream, p, tiling, from, to, spare);
     case 2:
-      return Launches<T, 2>(stream, p, regions, from, to, spare);
+      return Launches<T, 2>(stream, p, tiling, from, to, spare);
     default:
-      return Launches<T, 3>(stream, p, regions, from, to, spare);
+      return Launches<T, 3>(stream, p, tiling, from, to, spare);
   }
 }
 

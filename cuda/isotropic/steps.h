@@ -10,15 +10,15 @@
 #include <vector>
 
 #include "cuda/common/status.h"
-#include "cuda/isotropic/region.h"
+#include "cuda/isotropic/tiling.h"
 
 namespace jaxtv::cuda {
 
 constexpr int kMaxBatch = 8;
 constexpr int kMostIterations = 32;  // of a call
 
-// Work space: bytes for each sample, and for each sample and axis.
-constexpr int64_t kStepsSampleBytes = 8, kStepsAxisBytes = 8;
+// Work space for an image and its duals: bytes for each sample and axis, that of channels included.
+constexpr int64_t kStepsAxisBytes = 8;
 
 // An operand that broadcasts: its strides by batch axis, and by channel and image axis.
 template <typename T>

@@ -18,7 +18,7 @@ namespace jaxtv::cuda {
 
 constexpr int kMaxAxes = 3;
 
-struct RegionAxis {
+struct TilingAxis {
   int length;  // of the image
   int size;    // of a region, at most that
   int halo;
@@ -29,8 +29,8 @@ struct RegionAxis {
   JAXTV_HD bool whole() const { return size == length; }
 };
 
-struct Regions {
-  RegionAxis axis[kMaxAxes];
+struct Tiling {
+  TilingAxis axis[kMaxAxes];
   int axes;
   int depth;  // iterations between two exchanges through memory
 
@@ -44,17 +44,16 @@ struct Regions {
     for (int a = 0; a < axes; ++a) n *= axis[a].count;
     return n;
   }
-  bool whole() const { return count() == 1; }
 };
 
 // One region of at most `most` pixels: the image, or part of it with sides of about equal length,
 // where rows of the last axis are whole sectors of memory.
-inline Regions LargestRegion(const std::vector<int>& lengths, int64_t most) {
+inline Tiling LargestRegion(const std::vector<int>& lengths, int64_t most) {
   constexpr int kLongestRow = 64;
   const int axes = int(lengths.size());
   int64_t all = 1;
   for (const int n : lengths) all *= n;
-  Regions r{{}, axes, 0};
+  Tiling r{{}, axes, 0};
   int64_t rest = most;
   for (int a = axes - 1; a >= 0; --a) {
     int64_t side = rest;
@@ -71,9 +70,9 @@ inline Regions LargestRegion(const std::vector<int>& lengths, int64_t most) {
 
 // The regions of images of these lengths for blocks that hold `most` pixels and make up to
 // `iterations` between exchanges; of depth 0 if there are none.
-inline Regions RegionsFor(const std::vector<int>& lengths, int64_t most, int iterations) {
-  const Regions largest = LargestRegion(lengths, most);
-  Regions best = largest;
+inline Tiling TilingFor(const std::vector<int>& lengths, int64_t most, int iterations) {
+  const Tiling largest = LargestRegion(lengths, most);
+  Tiling best = largest;
   if (std::all_of(best.axis, best.axis + best.axes,
                   [](const auto& axis) { return axis.whole(); })) {
     best.depth = iterations;
@@ -82,11 +81,11 @@ inline Regions RegionsFor(const std::vector<int>& lengths, int64_t most, int ite
   // An exchange costs about as much as an iteration, and pixels of halos are worked on in vain.
   double least = 0;
   for (int depth = 1; depth <= iterations; depth *= 2) {
-    Regions next = largest;
+    Tiling next = largest;
     next.depth = depth;
     double cost = 1 + 1.0 / depth;
     for (int a = 0; a < next.axes; ++a) {
-      RegionAxis& axis = next.axis[a];
+      TilingAxis& axis = next.axis[a];
       if (axis.whole()) continue;
       axis.halo = depth;
       if (axis.inner() < 1) return best;
