@@ -153,7 +153,10 @@ ffi::Error LinearProblem(ffi::ThreadPool pool, ffi::AnyBuffer source, ffi::AnyBu
       const DataWeights<T> m(grid, OfImage<T>(*call, data_weight, *of_m, i));
       const GroupWeights<T> weights(grid, OfImage<T>(*call, *lams, i), isotropic);
       const Linear<T> linear{OfImage<T>(*call, *lengths, i), OfImage<T>(*call, *directions, i)};
-      Iteration<T> iteration(grid, m, weights, isotropic, from, &linear);
+      State<T> state(grid, m, weights, isotropic, from, &linear);
+      Iteration<T> iteration(state);
+      iteration.SetImageToZero(run);
+      iteration.SetDualsToZero(run);
       double square = 0;
       for (int64_t k = 0; k < size; ++k) square += double(from[k]) * double(from[k]);
       const double tolerated =
@@ -164,12 +167,17 @@ ffi::Error LinearProblem(ffi::ThreadPool pool, ffi::AnyBuffer source, ffi::AnyBu
           static_cast<const int32_t*>(limit.untyped_data())[call->images.Offset(numbers->limit, i)];
       int64_t made = 0;
       if (found > goal) {
-        made = Iterate(run, iteration, most, [&] {
-          found = iteration.Residual(run);
+        made = Iterate(run, iteration, most, [&](bool) {
+          found = Residual(run, state);
           return !(found > goal);
         });
       }
-      CopyRows(grid, iteration.y(), 0, to);
+      for (int c = 0; c < grid.channels; ++c) {
+        for (int64_t row = 0; row < grid.rows; ++row) {
+          const T* z_row = state.Y(c, row);
+          std::copy_n(z_row, grid.length(), to + c * grid.pixels() + row * grid.length());
+        }
+      }
       if (!std::isfinite(square)) std::fill_n(to, size, std::numeric_limits<T>::quiet_NaN());
       static_cast<T*>(residual->untyped_data())[i] = T(found);
       sweeps->typed_data()[i] = int32_t(made);

@@ -48,7 +48,7 @@ struct Grid {
   int64_t Reach() const { return step.empty() ? 0 : step[0]; }
 };
 
-// `count` images of one channel each, 0 at first.
+// `count` images of one channel each, not initialised.
 template <typename T>
 class Planes {
  public:
@@ -57,7 +57,7 @@ class Planes {
       : stride_(grid.length() + 2),
         plane_(stride_ * grid.rows),
         count_(count),
-        data_(Buffer<T>::Zeros(plane_ * count)) {}
+        data_(plane_ * count) {}
 
   int count() const { return count_; }
   T* Row(int k, int64_t row) { return data_.data() + k * plane_ + row * stride_ + 1; }

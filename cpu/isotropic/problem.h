@@ -126,6 +126,7 @@ class DataWeights {
   T At(int channel, int64_t row, int64_t i) const {
     return one_ ? all_ : each_.Row(channel, row)[i];
   }
+  bool AreOne() const { return one_ && all_ == T(1); }
   T least() const { return least_; }
   T largest() const { return largest_; }
 

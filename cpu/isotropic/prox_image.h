@@ -7,19 +7,10 @@
 #include <vector>
 
 #include "core/round_up.h"
+#include "cpu/isotropic/certificate.h"
 #include "cpu/isotropic/solve.h"
 
 namespace jaxtv {
-
-// Copies an image of all channels, of which `first` is the plane of the first one.
-template <typename T>
-void CopyRows(const Grid& grid, const Planes<T>& from, int first, T* to) {
-  for (int k = first; k < first + grid.channels; ++k) {
-    for (int64_t row = 0; row < grid.rows; ++row, to += grid.length()) {
-      std::copy_n(from.Row(k, row), grid.length(), to);
-    }
-  }
-}
 
 // One image of a call of the prox.
 template <typename T>
@@ -43,35 +34,38 @@ struct ProxImage {
   Outcome Solve(const Run& run) const {
     const DataWeights<T> m(grid, data_weight);
     const GroupWeights<T> weights(grid, lams, isotropic);
-    Iteration<T> iteration(grid, m, weights, isotropic, x, static_cast<const Linear<T>*>(nullptr));
-    for (int a = 0; a < grid.axes(); ++a) {
-      for (int c = 0; c < grid.channels; ++c) {
-        for (int64_t row = 0; row < grid.rows; ++row) {
-          const auto& from = init[size_t(a)];
-          const T* values = from.Row(grid, c, row);
-          T* to = iteration.duals().Row(a * grid.channels + c, row);
-          for (int64_t i = 0; i < grid.length(); ++i) to[i] = values[i * from.stride.back()];
-        }
-      }
-    }
-    iteration.ProjectDuals();
+    State<T> state(grid, m, weights, isotropic, x, nullptr);
+    Iteration<T> iteration(state);
+    Certificate<T> certificate(state);
     Bounds found;
-    const auto met = [&] {
-      found = iteration.Certificate(run);
+    const auto met = [&](bool is_last) {
+      certificate.Clip(run);
+      if (!is_last && certificate.Exceeds(run, target)) return false;
+      found = certificate.Find(run);
       return !(RoundUp<T>(found.bound) > target);
     };
     int64_t sweeps = 0;
+    iteration.SetDuals(run, init);
     // Of a constant result its rounding alone would cost much: weights may be large.
-    iteration.SetConstant();
-    if (!met()) {
-      iteration.StartFromDuals();
-      if (!met()) sweeps = Iterate(run, iteration, limit, met);
+    iteration.SetImageToZero(run);
+    if (!met(false)) {
+      iteration.SetImageFromDuals(run);
+      if (!met(limit == 0)) sweeps = Iterate(run, iteration, limit, met);
     }
-    CopyRows(grid, iteration.y(), 0, y);
-    for (int a = 0; a < grid.axes(); ++a) {
-      CopyRows(grid, iteration.duals(), a * grid.channels, duals[size_t(a)]);
-    }
+    state.ForRows(run, [&](int64_t row, auto&) { CopyRow(state, row); });
     return {found, sweeps};
+  }
+
+ private:
+  void CopyRow(State<T>& state, int64_t row) const {
+    for (int c = 0; c < grid.channels; ++c) {
+      const int64_t at = c * grid.pixels() + row * grid.length();
+      std::copy_n(state.Y(c, row), grid.length(), y + at);
+      for (int a = 0; a < grid.axes(); ++a) {
+        const T* p = state.Dual(a * grid.channels + c, row);
+        std::copy_n(p, grid.length(), duals[size_t(a)] + at);
+      }
+    }
   }
 };
 

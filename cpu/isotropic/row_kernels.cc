@@ -105,17 +105,12 @@ void DualOfTwo(const DualRow<T>& row) {
   const T* JAXTV_RESTRICT right = row.ahead[1].other;
   T* JAXTV_RESTRICT p = row.duals[0];
   T* JAXTV_RESTRICT q = row.duals[1];
-  // Two loops: a choice between factors that is used at once is one that GCC makes by a branch.
-  T* JAXTV_RESTRICT factor = row.work;
   const T step = row.step, relaxation = row.relaxation;
   for (int64_t i = 0; i < row.n; ++i) {
     const T a = p[i] + step * (below[i] - here[i]), b = q[i] + step * (right[i] - here[i]);
-    factor[i] = Smaller(T(1), radius[i] * InverseRoot(a * a + b * b));
-  }
-  for (int64_t i = 0; i < row.n; ++i) {
-    const T a = p[i] + step * (below[i] - here[i]), b = q[i] + step * (right[i] - here[i]);
-    p[i] += relaxation * (a * factor[i] - p[i]);
-    q[i] += relaxation * (b * factor[i] - q[i]);
+    const T factor = Smaller(T(1), radius[i] * InverseRoot(a * a + b * b));
+    p[i] += relaxation * (a * factor - p[i]);
+    q[i] += relaxation * (b * factor - q[i]);
   }
 }
 
