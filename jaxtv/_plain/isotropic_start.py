@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jaxtv._plain.stencil import Stencil
 
@@ -107,5 +107,5 @@ def _prolonged(p: Array, like: Array, own: int, stencil: Stencil) -> Array:
         else:
             pairs = jnp.stack([p, p], axis + 1)
         p = pairs.reshape((*p.shape[:axis], 2 * p.shape[axis], *p.shape[axis + 1 :]))
-        p = jnp.take(p, jnp.arange(n), axis=axis)
+        p = lax.slice_in_dim(p, 0, n, axis=axis)
     return p * stencil.edges(like, stencil.axes[own + 1])
