@@ -28,9 +28,9 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from cuda_resources import FLAGS, ROOT, readable
+from cuda_cubins import ROOT, compiled
+from cuda_resources import readable
 
-ARCH = 90
 SOURCES = [
     *(
         f"cuda/lines/{stem}.cu"
@@ -112,13 +112,9 @@ def loops() -> dict[str, list[Loop]]:
     """The innermost loops of each kernel, in the order of the code."""
     found = {}
     for source in SOURCES:
-        with tempfile.TemporaryDirectory() as folder:
-            cubin = f"{folder}/kernels.cubin"
-            command = ["nvcc", *FLAGS, "-lineinfo", f"-I{ROOT}", f"-arch=sm_{ARCH}", "-cubin"]
-            subprocess.run([*command, str(ROOT / source), "-o", cubin], check=True)
-            listing = subprocess.run(
-                [find_nvdisasm(), "-c", "-g", cubin], capture_output=True, text=True, check=True
-            ).stdout
+        command = [find_nvdisasm(), "-c", "-g", str(compiled(ROOT / source).cubin)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        listing = done.stdout
         for section in re.split(r"^\.text\.", listing, flags=re.MULTILINE)[1:]:
             symbol, _, code = section.partition(":")
             found[readable(symbol)] = _innermost_loops(code)

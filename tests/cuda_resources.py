@@ -1,48 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Registers, stack and shared memory of every CUDA kernel, as nvcc reports them.
+"""Registers, stack and shared memory of every CUDA kernel on the generation of `cuda_cubins`.
 
     python tests/cuda_resources.py > tests/cuda_resources.txt
 
 writes the table that test_cuda_build.py holds the sources against.
 """
 
-import pathlib
 import re
 import subprocess
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from cuda_cubins import ROOT, compiled
+
 KERNELS = sorted((ROOT / "cuda").rglob("*.cu"))
-TABLED = (75, 90)
-"""The oldest generation, and the one with most registers in use today."""
-
-# Those of cuda/module.cmake; of warnings, all are errors.
-FLAGS = [
-    "-std=c++17",
-    "--expt-relaxed-constexpr",
-    "-fmad=false",
-    "-Werror=all-warnings",
-    "-Xcompiler=-Wall,-Wextra",
-]
 
 _ENTRY = re.compile(
-    r"Compiling entry function '(?P<name>\w+)' for 'sm_(?P<arch>\d+)'.*?"
+    r"Compiling entry function '(?P<name>\w+)'.*?"
     r"(?P<stack>\d+) bytes stack frame.*?Used (?P<registers>\d+) registers(?P<rest>[^\n]*)",
     re.DOTALL,
 )
 
 
-def compile_for(arch: int) -> dict[str, tuple[int, int, int]]:
-    """Compiles all kernels for sm_`arch`; registers, stack and static shared bytes of each."""
+def resources() -> dict[str, tuple[int, int, int]]:
+    """Registers, stack and static shared bytes of each kernel."""
     found = {}
     for source in KERNELS:
-        with tempfile.TemporaryDirectory() as folder:
-            command = ["nvcc", *FLAGS, f"-I{ROOT}", f"-arch=sm_{arch}", "-Xptxas", "-v", "-cubin"]
-            command += [str(source), "-o", f"{folder}/kernels.cubin"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-        for entry in _ENTRY.finditer(done.stderr):
+        for entry in _ENTRY.finditer(compiled(source).log):
             shared = re.search(r"(\d+) bytes smem", entry["rest"])
             numbers = entry["registers"], entry["stack"], shared[1] if shared else 0
             found[readable(entry["name"])] = tuple(map(int, numbers))
@@ -55,23 +37,19 @@ def readable(symbol: str) -> str:
     return name.replace("jaxtv::cuda::", "")
 
 
-def table(resources: dict[int, dict[str, tuple[int, int, int]]]) -> str:
-    """One line for each kernel and generation."""
-    rows = [f"{'sm':<4}{'kernel':<34}{'registers':>10}{'stack':>7}{'shared':>8}"]
-    for arch, kernels in resources.items():
-        for name, (registers, stack, shared) in sorted(kernels.items()):
-            rows.append(f"{arch:<4}{name:<34}{registers:>10}{stack:>7}{shared:>8}")
+def table(found: dict[str, tuple[int, int, int]]) -> str:
+    """One line for each kernel."""
+    rows = [f"{'kernel':<34}{'registers':>10}{'stack':>7}{'shared':>8}"]
+    for name, (registers, stack, shared) in sorted(found.items()):
+        rows.append(f"{name:<34}{registers:>10}{stack:>7}{shared:>8}")
     return "\n".join(rows) + "\n"
 
 
-def read(text: str) -> dict[int, dict[str, tuple[int, int, int]]]:
+def read(text: str) -> dict[str, tuple[int, int, int]]:
     """The inverse of `table`."""
-    found: dict[int, dict[str, tuple[int, int, int]]] = {}
-    for row in text.splitlines()[1:]:
-        arch, kernel, *numbers = re.split(r"\s{2,}", row)
-        found.setdefault(int(arch), {})[kernel] = tuple(map(int, numbers))
-    return found
+    rows = (re.split(r"\s{2,}", row) for row in text.splitlines()[1:])
+    return {kernel: tuple(map(int, numbers)) for kernel, *numbers in rows}
 
 
 if __name__ == "__main__":
-    print(table({arch: compile_for(arch) for arch in TABLED}), end="")
+    print(table(resources()), end="")

@@ -3,7 +3,6 @@
 
 import shutil
 
-import cuda_emulation
 import cuda_resources
 import numpy as np
 import pytest
@@ -12,14 +11,12 @@ needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
 
 
 @needs_nvcc
-@pytest.mark.parametrize("arch", cuda_resources.TABLED)
-def test_kernels_compile_without_a_warning_within_their_resources(arch):
+def test_kernels_compile_without_a_warning_within_their_resources():
     """Local memory, but for float64, or many more registers than tabled, is a regression."""
-    resources = cuda_resources.compile_for(arch)
+    resources = cuda_resources.resources()
     for kernel, (_, stack, _) in resources.items():
         assert "<double" in kernel or stack == 0, f"{kernel} uses local memory"
-    path = cuda_emulation.ROOT / "tests" / "cuda_resources.txt"
-    tabled = cuda_resources.read(path.read_text())[arch]
+    tabled = cuda_resources.read((cuda_resources.ROOT / "tests" / "cuda_resources.txt").read_text())
     assert resources.keys() == tabled.keys()
     for kernel, numbers in resources.items():
         margins = (8, 16, 0)  # between releases of nvcc

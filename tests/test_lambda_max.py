@@ -49,7 +49,8 @@ def assert_constant_at_lambda_max(x, solver):
 def test_at_the_bound(kind, dtype, solver):
     if solver == "plain" and dtype in {"float16", "bfloat16"}:
         pytest.skip("half types are computed in float32")
-    for n in (2, 3, 8, 40, 333, 1000):
+    # Each length is a program of plain JAX.
+    for n in (3, 40) if solver == "plain" else (2, 3, 8, 40, 333, 1000):
         for offset in (0.0, 0.37, 30.0):
             x = lines(kind, (max(4, 1000 // n), n), n) + offset
             if dtype == "float16" and np.abs(x).max() > 6e4:

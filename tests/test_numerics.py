@@ -216,8 +216,7 @@ def assert_scales(solve, x, lam, dtype, exponent, slack=0.0):
 @each_factor
 @pytest.mark.parametrize("lam", [0.5, 20.0, np.inf])
 @pytest.mark.parametrize("kind", ["noise", "steps"])
-@pytest.mark.parametrize("n", [3, 100])
-@pytest.mark.parametrize("solver", LINE_SOLVERS)
+@pytest.mark.parametrize(("solver", "n"), [*((s, 40) for s in LINE_SOLVERS), ("direct", 100)])
 def test_no_scale_of_a_line_costs_digits(solver, n, kind, lam, dtype, exponent):
     """Where sums over a line would over- or underflow, too: to the last bit."""
     assert_scales(LINE_SOLVERS[solver], signal(kind, (6, n)), lam, dtype, exponent)
@@ -249,7 +248,7 @@ def test_no_scale_of_an_image_costs_digits(num_sweeps, lam, dtype, exponent):
 def test_the_largest_numbers(dtype, solver):
     """Their differences overflow, and so do their sums."""
     top = float(jnp.finfo(dtype).max)
-    signs = np.sign(signal("noise", (4, 40)))
+    signs = np.sign(signal("noise", (6, 40)))
     y = LINE_SOLVERS[solver](jnp.array(signs * top, dtype), jnp.array(top / 4, dtype))
     want = oracle.prox_1d(signs, 0.25)
     np.testing.assert_allclose(np.asarray(y) / top, want, rtol=0, atol=1e-5)
