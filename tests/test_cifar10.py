@@ -130,25 +130,23 @@ def test_killed_run_resumes_to_the_same_numbers(dataset, tmp_path):
     steps = 6
 
     def run(folder, killed_in=None):
-        def batches(number):
-            for count, batch in enumerate(data.epoch(dataset.train, 32, 7, number)):
-                if (number, count) == killed_in:
-                    raise KeyboardInterrupt
-                yield batch
+        def kill(number, batch):
+            if number == killed_in:
+                raise KeyboardInterrupt
+            return batch
 
         return fit(
             train.initial_state(model, train.make_optimizer(SETTINGS, steps), 7),
-            lambda state, batch: train.train_step(model, SETTINGS, steps, state, batch),
-            batches,
+            train.train_step,
+            data.batches(dataset.train, 32, 7, 3).map_with_index(kill),
             epochs=3,
-            steps=2,
             folder=folder,
             report=lambda state: models.weights(state.params),
         )
 
     whole, history = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", killed_in=(1, 1))
+        run(tmp_path / "killed", killed_in=3)
     resumed, resumed_history = run(tmp_path / "killed")
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert resumed_history == history
@@ -160,9 +158,7 @@ def test_lambda_has_a_slope(dataset, mode):
     model = models.AllConvNet(mode, width=4)
     state = train.initial_state(model, train.make_optimizer(SETTINGS, 9), 0)
     batch = jax.tree.map(lambda array: array[:16], dataset.train)
-    slope, _ = jax.jit(jax.grad(train.loss, 1, has_aux=True), static_argnums=0)(
-        model, state.params, state.statistics, batch
-    )
+    slope, _ = jax.jit(jax.grad(train.loss, has_aux=True))(state.params, state, batch)
     for block in BLOCKS:
         assert 1e-7 < abs(slope[block]["tv"]["lam_raw"]) < 10
 

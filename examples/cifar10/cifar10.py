@@ -128,9 +128,7 @@ for panel, title in zip(figure.axes, ("image", "λ = 0.05", "λ = 0.15", "λ = 0
 model = train.make_model("TV-Smooth", settings)
 state = train.initial_state(model, train.make_optimizer(settings, steps=100), seed=0)
 batch = jax.tree.map(lambda array: jnp.asarray(array[:64]), dataset.train)
-slope, _ = jax.grad(train.loss, argnums=1, has_aux=True)(
-    model, state.params, state.statistics, batch
-)
+slope, _ = jax.grad(train.loss, has_aux=True)(state.params, state, batch)
 for block in ("block1", "block2", "block3"):
     lam = jax.nn.softplus(state.params[block]["tv"]["lam_raw"])
     print(f"{block}: λ = {lam:.3f}, slope in lam_raw {slope[block]['tv']['lam_raw']:+.5f}")
@@ -181,14 +179,13 @@ figure = figures.accuracies(accuracies)
 # the parameters that we have trained, and gives the same results.
 
 # %%
-model, state = trained["TV-Sharp", 0]
+state = trained["TV-Sharp", 0]
 twin = models_nnx.AllConvNet("sharp", settings.width, rngs=nnx.Rngs(0))
-variables = {"params": state.params, "batch_stats": state.statistics}
-models_nnx.load_linen(twin, variables)
+models_nnx.load_linen(twin, state.variables)
 twin.eval()
 
 images = train.standardise(jnp.asarray(dataset.test.images[:8]))
-difference = jnp.max(abs(twin(images) - model.apply(variables, images)))
+difference = jnp.max(abs(twin(images) - state.apply_fn(state.variables, images)))
 print(f"largest difference of a logit: {difference:.1e}")
 
 # %% [markdown]

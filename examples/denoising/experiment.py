@@ -64,12 +64,12 @@ def run(plan: Plan, settings: Settings, images: data.Images, out: pathlib.Path) 
         for seed in range(plan.seeds):
             for name in MODELS:
                 folder = out / "checkpoints" / f"{name}-{sigma:g}-{seed}"
-                model, state, epochs = train(name, plan, settings, images, sigma, seed, folder)
+                state, epochs = train(name, plan, settings, images, sigma, seed, folder)
                 about = {"model": name, "sigma": sigma, "seed": seed}
                 history += [about | row for row in epochs]
-                measure(name, sigma, seed, functools.partial(image_to_image.apply, model, state))
+                measure(name, sigma, seed, functools.partial(image_to_image.apply, state))
                 if MODELS[name] and seed == 0:
-                    save(figures.stages(model, state, images, sigma), out / f"stages-{sigma:g}.png")
+                    save(figures.stages(state, images, sigma), out / f"stages-{sigma:g}.png")
     tables.write_csv(out / "history.csv", history)
     text = table(rows)
     (out / "table.md").write_text(text)
@@ -93,10 +93,9 @@ def train(
     seed: int,
     folder: pathlib.Path,
 ):
-    """Trains a model by its name in `MODELS`: model, state, history."""
-    model = DnCNN(MODELS[name], plan.depth, plan.width)
-    state, history = image_to_image.train(
-        model,
+    """Trains a model by its name in `MODELS`: state, history."""
+    return image_to_image.train(
+        DnCNN(MODELS[name], plan.depth, plan.width),
         image_to_image.absolute_error,
         lambda rng: data.batch(rng, images.train, sigma, settings.batch_size, settings.patch),
         settings,
@@ -105,7 +104,6 @@ def train(
         report=lambda state: weights(state.params),
         name=f"{name}, sigma {sigma:g}, seed {seed}",
     )
-    return model, state, history
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, str]:

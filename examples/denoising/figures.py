@@ -8,19 +8,20 @@ from examples.common import image_to_image
 from examples.common.figures import panels
 from examples.common.images import some
 from examples.common.quality import psnr
+from examples.common.training import State
 from examples.denoising import data
 from examples.denoising.models import DnCNN
 
 SHOWN, DETAIL = 2, 96  # images of the first test set; height and width of what is enlarged
 
 
-def stages(model: DnCNN, state: image_to_image.State, images: data.Images, sigma: float) -> Figure:
+def stages(state: State, images: data.Images, sigma: float) -> Figure:
     """Rows of images: noisy, after the input TV layer, residual block, output, clean."""
     tests = next(iter(images.tests.values()))
     rows = []
     for k in some(range(len(tests)), SHOWN):
         noisy = data.noisy(tests[k], sigma, k)
-        found = image_to_image.apply(model, state, noisy, method=DnCNN.stages)
+        found = image_to_image.apply(state, noisy, method=DnCNN.stages)
         rows.append({"noisy": noisy, **found._asdict(), "clean": tests[k]})
     figure, grid = panels(len(rows), len(rows[0]), 12, 2.75 * len(rows))
     for row, line in zip(rows, grid, strict=True):

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from examples.common import figures
 from examples.edges.data import Example
 from examples.edges.metrics import suppressed
-from examples.edges.models import LAM_INIT
 
 
 def detections(examples: Sequence[Example], found: Mapping[str, Sequence[np.ndarray]]) -> Figure:
@@ -34,10 +33,10 @@ def detections(examples: Sequence[Example], found: Mapping[str, Sequence[np.ndar
     return figure
 
 
-def learned_weights(history: Sequence[Mapping[str, Any]], model: str) -> Figure:
+def learned_weights(history: Sequence[Mapping[str, Any]], model: str, lam_init: float) -> Figure:
     """Lambda of each TV layer after each epoch: mean and deviation over seeds."""
     columns = next(row for row in history if row["model"] == model)
     labels = {name: name.removeprefix("lam_") for name in columns if name.startswith("lam_")}
     figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    figures.learned(axes, history, model, labels, LAM_INIT)
+    figures.learned(axes, history, model, labels, lam_init)
     return figure

@@ -9,17 +9,18 @@ from matplotlib.figure import Figure
 from examples.common import image_to_image
 from examples.common.figures import panels
 from examples.common.images import some
+from examples.common.training import State
 from examples.smoothing.metrics import Example
 from examples.smoothing.models import ResNet
 
 SHOWN = 3  # rows
 
 
-def stages(model: ResNet, state: image_to_image.State, examples: Sequence[Example]) -> Figure:
+def stages(state: State, examples: Sequence[Example]) -> Figure:
     """Rows of images: input, final convolution, after the last TV layer, mean ground truth."""
     rows = []
     for example in some(examples, SHOWN):
-        found = image_to_image.apply(model, state, example.image, method=ResNet.stages)
+        found = image_to_image.apply(state, example.image, method=ResNet.stages)
         truth = np.average(example.truths, axis=0, weights=example.weights)
         rows.append({"input": example.image, **found._asdict(), "mean_ground_truth": truth})
     columns = len(rows[0])
@@ -31,10 +32,9 @@ def stages(model: ResNet, state: image_to_image.State, examples: Sequence[Exampl
     return figure
 
 
-def features(model: ResNet, state: image_to_image.State, example: Example) -> Figure:
+def features(state: State, example: Example) -> Figure:
     """Feature maps before and after each TV-Sharp layer: of each, the one that changes most."""
-    variables = {"params": state.params, "batch_stats": state.statistics}
-    _, kept = model.apply(variables, example.image[None], mutable=["features"])
+    _, kept = state.apply_fn(state.variables, example.image[None], mutable=["features"])
     columns = len(kept["features"])
     figure, grid = panels(2, columns, 2.8 * columns, 5.2)
     for (name, maps), column in zip(kept["features"].items(), grid.T, strict=True):
