@@ -70,6 +70,24 @@ def test_largest_matching_is_found():
     assert metrics._matched(alone).sum() == 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_are_those_of_the_benchmark(seed):
+    """Its own matcher gives up a few pairs for speed: never more pairs than here, almost as many."""
+    benchmark = pytest.importorskip("pyEdgeEval._lib")
+    (example,) = data.drawings(seed, 1, size=96)
+    moved = ndimage.shift(example.truths[0].astype(float), (1.4, -0.7), order=1)
+    noise = np.random.default_rng(seed).random(moved.shape)
+    edges = np.clip(ndimage.gaussian_filter(moved + 0.3 * noise, 0.7), 0, 1)
+    counts = count(edges, example.truths)
+    for k in range(9, 60, 10):
+        kept = metrics.thin(suppressed(edges) >= metrics.THRESHOLDS[k])
+        found, truth, *_ = benchmark.correspond_pixels(kept, example.truths[0], metrics.REACH)
+        assert counts.found[k] == kept.sum() and counts.truth[k] == example.truths.sum()
+        pairs = np.count_nonzero(found)
+        assert pairs == np.count_nonzero(truth)
+        assert pairs <= counts.found_matched[k] == counts.truth_matched[k] <= 1.01 * pairs + 2
+
+
 def test_nothing_found_and_nothing_to_find():
     empty, line = np.zeros((60, 80)), vertical(30)
     nothing = count(empty, line[None])
