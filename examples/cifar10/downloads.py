@@ -8,8 +8,6 @@ Features from Tiny Images", 2009. CIFAR-10-C, Hendrycks and Dietterich 2019, is 
 import pathlib
 from typing import NamedTuple
 
-import pooch
-
 FOLDER = pathlib.Path("out/data")
 
 
@@ -37,10 +35,12 @@ def images(folder: pathlib.Path = FOLDER) -> pathlib.Path:
 
 def corrupted(folder: pathlib.Path = FOLDER) -> pathlib.Path:
     """The folder of CIFAR-10-C's `.npy` files, fetched and unpacked unless it is there (2.9 GB)."""
-    files = _fetch(CORRUPTED, folder, processor=pooch.Untar())
-    return next(path.parent for path in map(pathlib.Path, files) if path.name == "labels.npy")
+    files = map(pathlib.Path, _fetch(CORRUPTED, folder, unpack=True))
+    return next(path.parent for path in files if path.name == "labels.npy")
 
 
-def _fetch(file: File, folder: pathlib.Path, **options):
-    name = file.url.rsplit("/", 1)[1]
-    return pooch.retrieve(*file, fname=name, path=folder, progressbar=True, **options)
+def _fetch(file: File, folder: pathlib.Path, unpack: bool = False):
+    import pooch  # here, since it warns in notebooks without widgets
+
+    name, processor = file.url.rsplit("/", 1)[1], pooch.Untar() if unpack else None
+    return pooch.retrieve(*file, name, folder, processor, progressbar=True)

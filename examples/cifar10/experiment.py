@@ -56,9 +56,9 @@ def run(plan: Plan, settings: Settings, out: pathlib.Path) -> str:
     (out / "table.md").write_text(table)
     gallery = figures.gallery(dataset.test.images[:3], frost_pictures=read_frost(plan))
     save(gallery, out / "corruptions.png")
-    save(figures.accuracies(rows), out / "accuracy.png")
-    save(figures.curves(history), out / "curves.png")
-    save(figures.learned_weights(history), out / "lambda.png")
+    save(figures.accuracies(rows), out / "accuracy.svg")
+    save(figures.curves(history), out / "curves.svg")
+    save(figures.learned_weights(history), out / "lambda.svg")
     return table
 
 

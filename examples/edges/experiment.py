@@ -21,7 +21,7 @@ from examples.edges import figures, metrics
 from examples.edges.data import Data, Example, batch
 from examples.edges.models import LAM_INIT, MODELS, DexiNed, balanced_cross_entropy, weights
 
-SHOWN = 3  # images in the figure
+SHOWN = 2  # images in the figure
 PER_WORKER = 4  # fewer images than this are not worth a process
 
 
@@ -76,7 +76,7 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
             if seed == 0:
                 found[name] = [_detect(state, example) for example in shown]
     save(figures.detections(shown, found), out / "detections.png")
-    save(figures.learned_weights(history, "DexiNed-TV", plan.lam_init), out / "weights.png")
+    save(figures.learned_weights(history, "DexiNed-TV", plan.lam_init), out / "weights.svg")
     text = table(rows)
     (out / "table.md").write_text(text)
     return text
