@@ -32,7 +32,7 @@ def stages(states: Mapping[str, State], images: data.Images, sigma: float) -> Fi
         for (name, image), panel in zip(row.items(), line, strict=True):
             quality = "" if name == "clean" else f"\n{psnr(image, row['clean']):.2f} dB"
             panel.imshow(np.clip(_detail(image), 0, 1))
-            panel.set_title(name.replace("_", " ") + quality)
+            panel.set_title(name.replace("_", " ").replace(" tv", " TV") + quality)
     return figure
 
 
