@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
 
 USUAL = Settings(epochs=30, steps=1000, batch_size=8, patch=352, rate=1e-3)
-SMALL = Plan(seeds=1, width=2, pairs=1)
+SMALL = Plan(seeds=1, width=4, pairs=1)
 SMALL_SETTINGS = Settings(epochs=2, steps=40, batch_size=4, patch=32, rate=1e-2)
 
 
