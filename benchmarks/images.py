@@ -14,7 +14,7 @@ problem, so that it has no error here. Times are the best of several calls, wall
 
 Each measurement is a line of out/images.csv; those that are there already are not repeated, so a
 run may be stopped and continued, or done case by case. At the end come the table out/images.md and
-the plot out/images.png of all that is there.
+the plot out/images.svg of all that is there.
 """
 
 import argparse
@@ -36,6 +36,8 @@ import jaxtv
 
 NOISE = 0.1
 OUT = pathlib.Path("out")
+ROOT = pathlib.Path(__file__).parents[1]
+STYLES = {"jaxtv": "o-", "fastprox": "s:"}  # of lines in the plot
 TOLS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SLOW = 3.0  # seconds: after that a solver is not asked for more digits
 
@@ -217,24 +219,41 @@ def table(timings: list[Timing]) -> str:
 
 
 def plot(timings: list[Timing], path: pathlib.Path) -> None:
+    """Time to each tolerance: a panel for each case, a colour for each weight."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
-    names = list(dict.fromkeys(t[:2] for t in timings))
-    columns = min(4, len(names))
+    plt.style.use(ROOT / "examples" / "common" / "figures.mplstyle")
+    names = list(dict.fromkeys(t.case for t in timings))
+    lams = sorted({t.lam for t in timings})
+    columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(3.2 * columns, 2.8 * rows), squeeze=False)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(1 + 2.6 * columns, 0.6 + 2.3 * rows), squeeze=False, sharex=True
+    )
+    shades = plt.get_cmap("cividis")(np.linspace(0, 0.85, len(lams)))
+    colours = dict(zip(lams, shades, strict=True))
     for name, axis in zip(names, grid.flat, strict=False):
-        for solver, style in (("jaxtv", "o-"), ("fastprox", "s-"), ("proxTV", "x")):
-            own = [t for t in timings if t[:2] == name and t.solver == solver]
-            errors = [t.true if t.certified is None else t.certified for t in own]
-            if own:
-                axis.loglog(errors, [t.seconds for t in own], style, label=solver)
-        axis.set_title(f"{name[0]}, lam {name[1]}", fontsize=9)
-    grid[0, 0].set_xlabel("certified relative error (proxTV: true)")
-    grid[0, 0].set_ylabel("seconds")
-    grid[0, 0].legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=100)
+        for solver, style in STYLES.items():
+            for lam, colour in colours.items():
+                key = (name, lam, solver)
+                own = [(t.tol, 1e3 * t.seconds) for t in timings if t[:3] == key and t.tol]
+                axis.plot([tol for tol, _ in own], [ms for _, ms in own], style, color=colour, ms=4)
+        axis.set(title=name, xscale="log", yscale="log")
+        axis.xaxis.set_minor_locator(LogLocator(subs=()))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
+    grid[0, 0].invert_xaxis()  # for all: they share it
+    for lam, colour in colours.items():
+        grid[0, 0].plot([], [], color=colour, lw=3, label=f"lam {lam:g}")
+    for solver, style in STYLES.items():
+        grid[0, 0].plot([], [], style, color="0.3", label=solver)
+    figure.legend(loc="outside upper center", ncols=len(lams) + len(STYLES))
+    figure.supxlabel("relative error asked for")
+    figure.supylabel("milliseconds")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def main() -> None:
@@ -254,7 +273,7 @@ def main() -> None:
             csv.writer(file).writerow(t)
         timings.append(t)
     path.with_suffix(".md").write_text(table(timings))
-    plot(timings, path.with_suffix(".png"))
+    plot(timings, path.with_suffix(".svg"))
     print(table(timings))
 
 

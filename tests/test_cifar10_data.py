@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Do images reach the CIFAR-10 example as they are in the files, and augmented as they should?"""
 
+import functools
 import hashlib
 import io
 import os
@@ -8,13 +9,13 @@ import pickle
 import struct
 import tarfile
 import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from examples.cifar10 import data, standin
-from examples.common.batches import prefetch, shuffled
+from examples.cifar10 import data, downloads, standin
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +66,47 @@ def test_official_files(tmp_path):
         data.read_folder(folder)
 
 
-def test_download_is_checked(tmp_path, monkeypatch):
-    archive = tmp_path / "cifar-10-python.tar.gz"
-    archive.write_bytes(b"not what was published")
-    monkeypatch.setattr(data, "URL", archive.as_uri())
-    with pytest.raises(ValueError, match="delete it and try again"):
-        data.download(tmp_path / "downloads")
-    monkeypatch.setattr(data, "MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+@pytest.fixture
+def served(tmp_path):
+    """A folder that a server on this machine offers, and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def file_of(address, path):
+    digest = hashlib.md5(path.read_bytes()).hexdigest()
+    return downloads.File(f"{address}/{path.name}", f"md5:{digest}")
+
+
+def test_download_is_checked(served, tmp_path, monkeypatch):
+    folder, address = served
+    archive = folder / "cifar-10-python.tar.gz"
+    archive.write_bytes(b"as published")
+    monkeypatch.setattr(downloads, "IMAGES", file_of(address, archive))
+    archive.write_bytes(b"not as published")
+    with pytest.raises(ValueError, match="does not match the known hash"):
+        downloads.images(tmp_path / "here")
+    archive.write_bytes(b"as published")
+    assert downloads.images(tmp_path / "here").read_bytes() == b"as published"
     archive.unlink()  # it is there already
-    assert data.download(tmp_path / "downloads").read_bytes() == b"not what was published"
+    assert downloads.images(tmp_path / "here").read_bytes() == b"as published"
+
+
+def test_downloaded_corruptions_are_unpacked(served, tmp_path, monkeypatch):
+    folder, address = served
+    np.save(tmp_path / "labels.npy", np.arange(10))
+    with tarfile.open(folder / "CIFAR-10-C.tar", "w") as tar:
+        tar.add(tmp_path / "labels.npy", "CIFAR-10-C/labels.npy")
+    monkeypatch.setattr(downloads, "CORRUPTED", file_of(address, folder / "CIFAR-10-C.tar"))
+    found = downloads.corrupted(tmp_path / "here")
+    np.testing.assert_array_equal(np.load(found / "labels.npy"), np.arange(10))
 
 
 def test_npz_of_jpeg_images(tmp_path):
@@ -129,31 +162,28 @@ def test_augmentation_crops_and_flips(train):
     assert 4 < flipped.sum() < 16
 
 
-def test_epochs_are_shuffled_and_repeatable(train):
-    def labels(*key):
-        return np.concatenate([batch.labels for batch in data.epoch(train, 32, *key)])
-
-    np.testing.assert_array_equal(labels(0, 1), labels(0, 1))
-    assert not np.array_equal(labels(0, 1), labels(0, 2))
-    assert not np.array_equal(labels(0, 1), labels(1, 1))
-    order = np.concatenate(list(shuffled(np.random.default_rng(0), 70, 32)))
-    assert len(order) == len(set(order)) == 64
+@pytest.fixture
+def levels():
+    """Images each of one level, so that their order and their crops can be told."""
+    level = np.arange(1, 71, dtype=np.uint8)
+    return data.Split(np.tile(level[:, None, None, None], (1, 32, 32, 3)), level)
 
 
-def test_prefetch_passes_errors_on_and_stops():
-    def failing():
-        yield np.zeros(1)
-        raise OSError("disk")
+def test_epochs_are_shuffled_and_repeatable(levels):
+    def epochs(seed):
+        rows = [batch.labels for batch in data.batches(levels, 24, seed, epochs=2)]
+        return np.concatenate(rows[:2]), np.concatenate(rows[2:])
 
-    batches = prefetch(failing())
-    next(batches)
-    with pytest.raises(OSError, match="disk"):
-        next(batches)
+    first, second = epochs(0)
+    assert len(first) == len(set(first)) == 48 and set(first) != set(second)
+    np.testing.assert_array_equal(epochs(0), [first, second])
+    assert not np.array_equal(epochs(1)[0], first)
+    with pytest.raises(ValueError, match="batch_size 71 exceeds the 70 examples"):
+        data.batches(levels, 71, 0, 1)
 
-    before = threading.active_count()
-    endless = prefetch(iter(lambda: np.zeros(1), None))
-    next(endless)
-    assert threading.active_count() == before + 1
-    endless.close()
-    assert threading.active_count() == before
-    assert [int(x) for x in prefetch(np.arange(5))] == [0, 1, 2, 3, 4]
+
+def test_batches_are_labelled_and_augmented_each_anew(levels):
+    first, second = data.batches(levels, 35, 0, epochs=1)
+    for batch in (first, second):
+        np.testing.assert_array_equal(batch.images.max((1, 2, 3)), batch.labels)
+    assert not np.array_equal(first.images > 0, second.images > 0)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Does the edge example run, read its data, and score edges as the protocol says?"""
 
+from xml.etree import ElementTree
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,6 +70,24 @@ def test_largest_matching_is_found():
     assert metrics._matched(pairs).all()
     alone = metrics.csr_array(np.array([[1, 0], [1, 0], [0, 0]]))
     assert metrics._matched(alone).sum() == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_are_those_of_the_benchmark(seed):
+    """Its own matcher gives up a few pairs for speed: it has as many as here, or a few less."""
+    benchmark = pytest.importorskip("pyEdgeEval._lib")
+    (example,) = data.drawings(seed, 1, size=96)
+    moved = ndimage.shift(example.truths[0].astype(float), (1.4, -0.7), order=1)
+    noise = np.random.default_rng(seed).random(moved.shape)
+    edges = np.clip(ndimage.gaussian_filter(moved + 0.3 * noise, 0.7), 0, 1)
+    counts = count(edges, example.truths)
+    for k in range(9, 60, 10):
+        kept = metrics.thin(suppressed(edges) >= metrics.THRESHOLDS[k])
+        found, truth, *_ = benchmark.correspond_pixels(kept, example.truths[0], metrics.REACH)
+        assert counts.found[k] == kept.sum() and counts.truth[k] == example.truths.sum()
+        pairs = np.count_nonzero(found)
+        assert pairs == np.count_nonzero(truth)
+        assert pairs <= counts.found_matched[k] == counts.truth_matched[k] <= 1.01 * pairs + 2
 
 
 def test_nothing_found_and_nothing_to_find():
@@ -193,9 +213,9 @@ def test_small_mode(tmp_path, quick_compilation):
         assert float(last["loss"]) < float(first["loss"])
     for layer in ("2x", "4x", "8x", "fused"):
         assert abs(float(history[-1][f"lam_{layer}"]) - LAM_INIT) > 1e-4
-    for name in ("detections.png", "weights.png"):
-        with Image.open(tmp_path / name) as figure:
-            assert figure.size[0] > 500
+    with Image.open(tmp_path / "detections.png") as figure:
+        assert figure.size[0] > 500
+    assert ElementTree.parse(tmp_path / "weights.svg").getroot().tag.endswith("svg")
     done = (tmp_path / "scores.csv").read_text()
     again = experiment.run(experiment.SMALL, experiment.SMALL_SETTINGS, data.small(), tmp_path)
     assert again == table and (tmp_path / "scores.csv").read_text() == done

@@ -62,12 +62,12 @@ def _tasks(name: str, settings: Settings) -> tuple[Callable[[], None], Callable[
     states = [train.initial_state(model, train.make_optimizer(settings, 1000), seed=0)]
 
     def step() -> None:
-        state, metrics = train.train_step(model, settings, 1000, states.pop(), batch)
+        state, metrics = train.train_step(states.pop(), batch)
         states.append(state)
         jax.block_until_ready((state, metrics))
 
     def infer() -> None:
-        jax.block_until_ready(train.predict(model, states[0], batch.images))
+        jax.block_until_ready(train.predict(states[0], batch.images))
 
     step()
     infer()

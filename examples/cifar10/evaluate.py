@@ -3,15 +3,15 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from examples.cifar10 import corruptions, train
 from examples.cifar10.data import Split
-from examples.cifar10.models import AllConvNet
 from examples.common import tables
+from examples.common.training import State
 
 CLEAN = "clean"
 
@@ -56,7 +56,7 @@ def corrupted(test: Split, name: str, severity: int, source: Source) -> Split:
 
 
 def evaluate(
-    trained: Mapping[tuple[str, int], tuple[AllConvNet, Any]],
+    trained: Mapping[tuple[str, int], State],
     clean: Split,
     test: Split,
     source: Source,
@@ -65,7 +65,7 @@ def evaluate(
     """Rows `model, seed, corruption, severity, accuracy`, also saved; done ones are not repeated.
 
     Args:
-      trained: from name and seed to model and state.
+      trained: from name and seed to the state of a model.
       clean: images for the accuracy without corruption, which has severity 0.
       test: images to corrupt.
       source: how.
@@ -82,14 +82,14 @@ def evaluate(
         if not todo:
             continue
         split = clean if name == CLEAN else corrupted(test, name, severity, source)
-        for (model_name, seed), (model, state) in todo.items():
+        for (name_of_model, seed), state in todo.items():
             rows.append(
                 {
-                    "model": model_name,
+                    "model": name_of_model,
                     "seed": str(seed),
                     "corruption": name,
                     "severity": str(severity),
-                    "accuracy": f"{train.accuracy(model, state, split):.3f}",
+                    "accuracy": f"{train.accuracy(state, split):.3f}",
                 }
             )
         tables.write_csv(path, rows)

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from examples.cifar10 import data, evaluate, figures, textures
-from examples.cifar10.models import MODELS, AllConvNet
-from examples.cifar10.train import Settings, State, train
+from examples.cifar10 import data, downloads, evaluate, figures, textures
+from examples.cifar10.models import MODELS
+from examples.cifar10.train import Settings, train
 from examples.common import runs, tables
 from examples.common.checkpoints import History
 from examples.common.figures import save
+from examples.common.training import State
 
 
 class Plan(NamedTuple):
@@ -23,7 +24,7 @@ class Plan(NamedTuple):
       train_images: how many to train on; None for all.
       clean_images: how many for the accuracy after each epoch, without corruption; None for all.
       corrupted_images: how many of each corruption and severity; None for all.
-      published: folder of CIFAR-10-C's `.npy` files; None to corrupt test images.
+      published: folder of CIFAR-10-C's `.npy` files, or 'download'; None to corrupt test images.
       frost: folder of frost pictures; None for the procedural substitute.
     """
 
@@ -32,11 +33,11 @@ class Plan(NamedTuple):
     train_images: int | None = None
     clean_images: int | None = None
     corrupted_images: int | None = None
-    published: pathlib.Path | None = None
+    published: str | None = None
     frost: pathlib.Path | None = None
 
 
-Trained = dict[tuple[str, int], tuple[AllConvNet, State]]  # of name and seed
+Trained = dict[tuple[str, int], State]  # of name and seed
 
 SMALL = Plan("stand-in", seeds=1, train_images=640, clean_images=100, corrupted_images=20)
 SMALL_SETTINGS = Settings(width=4, epochs=3, batch_size=32)
@@ -55,9 +56,9 @@ def run(plan: Plan, settings: Settings, out: pathlib.Path) -> str:
     (out / "table.md").write_text(table)
     gallery = figures.gallery(dataset.test.images[:3], frost_pictures=read_frost(plan))
     save(gallery, out / "corruptions.png")
-    save(figures.accuracies(rows), out / "accuracy.png")
-    save(figures.curves(history), out / "curves.png")
-    save(figures.learned_weights(history), out / "lambda.png")
+    save(figures.accuracies(rows), out / "accuracy.svg")
+    save(figures.curves(history), out / "curves.svg")
+    save(figures.learned_weights(history), out / "lambda.svg")
     return table
 
 
@@ -77,8 +78,7 @@ def train_all(
     for seed in range(plan.seeds):
         for name in MODELS:
             folder = out / "checkpoints" / f"{name}-{seed}"
-            model, state, epochs = train(name, seed, shown, settings, folder)
-            trained[name, seed] = model, state
+            trained[name, seed], epochs = train(name, seed, shown, settings, folder)
             history += [{"model": name, "seed": seed, **row} for row in epochs]
             tables.write_csv(out / "history.csv", history)
             print(f"{name}, seed {seed}: {_last(epochs)}")
@@ -89,7 +89,7 @@ def test_all(
     trained: Trained, dataset: data.Dataset, plan: Plan, out: pathlib.Path
 ) -> list[dict[str, str]]:
     """Accuracy of every model on clean images and under every corruption at every severity."""
-    source = evaluate.Source(plan.published, read_frost(plan), plan.corrupted_images)
+    source = evaluate.Source(_published(plan), read_frost(plan), plan.corrupted_images)
     path = out / "accuracy.csv"
     return evaluate.evaluate(trained, _clean(dataset, plan), dataset.test, source, path)
 
@@ -97,6 +97,12 @@ def test_all(
 def read_frost(plan: Plan) -> list[np.ndarray] | None:
     """The frost pictures, or None for the procedural substitute."""
     return textures.read_frost(plan.frost) if plan.frost else None
+
+
+def _published(plan: Plan) -> pathlib.Path | None:
+    if plan.published == "download":
+        return downloads.corrupted()
+    return plan.published and pathlib.Path(plan.published)
 
 
 def _clean(dataset: data.Dataset, plan: Plan) -> data.Split:

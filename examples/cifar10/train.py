@@ -4,7 +4,7 @@
 import dataclasses
 import functools
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,8 @@ import optax
 
 from examples.cifar10 import data
 from examples.cifar10.models import MODELS, AllConvNet, weights
-from examples.common.batches import in_order
 from examples.common.checkpoints import History
-from examples.common.training import fit
+from examples.common.training import State, fit, new_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +41,6 @@ class Settings:
     bfloat16: bool = False
 
 
-class State(NamedTuple):
-    """All that changes in training."""
-
-    params: Any
-    statistics: Any  # of the batch normalisation
-    optimizer: optax.OptState
-
-
 def make_model(name: str, settings: Settings) -> AllConvNet:
     """A model by its name in `MODELS`."""
     if name not in MODELS:
@@ -58,6 +49,7 @@ def make_model(name: str, settings: Settings) -> AllConvNet:
     return AllConvNet(MODELS[name], settings.width, dtype)
 
 
+@functools.cache
 def make_optimizer(settings: Settings, steps: int) -> optax.GradientTransformation:
     """The optimiser for `steps` steps in all."""
     rate = optax.warmup_cosine_decay_schedule(0, settings.rate, max(1, steps // 10), max(2, steps))
@@ -74,8 +66,7 @@ def make_optimizer(settings: Settings, steps: int) -> optax.GradientTransformati
 def initial_state(model: AllConvNet, optimizer: optax.GradientTransformation, seed: int) -> State:
     """Parameters from a seed. Models with and without TV layers begin with the same kernels."""
     variables = model.init(jax.random.key(seed), jnp.zeros((1, 32, 32, 3), jnp.float32))
-    params = variables["params"]
-    return State(params, variables["batch_stats"], optimizer.init(params))
+    return new_state(model, variables, optimizer)
 
 
 def standardise(images: jax.Array) -> jax.Array:
@@ -83,12 +74,10 @@ def standardise(images: jax.Array) -> jax.Array:
     return (images.astype(jnp.float32) / 255 - data.MEAN) / data.DEVIATION
 
 
-def loss(
-    model: AllConvNet, params: Any, statistics: Any, batch: data.Split
-) -> tuple[jax.Array, tuple[Any, jax.Array]]:
+def loss(params: Any, state: State, batch: data.Split) -> tuple[jax.Array, tuple[Any, jax.Array]]:
     """Cross entropy; new statistics and accuracy beside it."""
-    logits, updated = model.apply(
-        {"params": params, "batch_stats": statistics},
+    logits, updated = state.apply_fn(
+        state.variables | {"params": params},
         standardise(batch.images),
         train=True,
         mutable=["batch_stats"],
@@ -98,53 +87,45 @@ def loss(
     return entropy.mean(), (updated["batch_stats"], accuracy)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def train_step(
-    model: AllConvNet, settings: Settings, steps: int, state: State, batch: data.Split
-) -> tuple[State, dict[str, jax.Array]]:
-    """One step of `steps` in all, and its metrics."""
-    gradient = jax.value_and_grad(loss, argnums=1, has_aux=True)
-    (value, aux), slope = gradient(model, state.params, state.statistics, batch)
+@functools.partial(jax.jit, donate_argnums=0)
+def train_step(state: State, batch: data.Split) -> tuple[State, dict[str, jax.Array]]:
+    """One step, and its metrics."""
+    (value, aux), slope = jax.value_and_grad(loss, has_aux=True)(state.params, state, batch)
     statistics, accuracy = aux
-    optimizer = make_optimizer(settings, steps)
-    updates, memory = optimizer.update(slope, state.optimizer, state.params)
-    params = optax.apply_updates(state.params, updates)
-    return State(params, statistics, memory), {"loss": value, "accuracy": accuracy}
+    state = state.apply_gradients(grads=slope, statistics=statistics)
+    return state, {"loss": value, "accuracy": accuracy}
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def predict(model: AllConvNet, state: State, images: jax.Array) -> jax.Array:
+@jax.jit
+def predict(state: State, images: jax.Array) -> jax.Array:
     """The most likely class of each image."""
-    variables = {"params": state.params, "batch_stats": state.statistics}
-    return model.apply(variables, standardise(images)).argmax(-1)
+    return state.apply_fn(state.variables, standardise(images)).argmax(-1)
 
 
-def accuracy(model: AllConvNet, state: State, split: data.Split, batch_size: int = 500) -> float:
+def accuracy(state: State, split: data.Split, batch_size: int = 500) -> float:
     """The part of the images, in percent, that the model puts into their class."""
     right = 0
-    for part in in_order(len(split.labels), batch_size):
-        right += np.sum(predict(model, state, split.images[part]) == split.labels[part])
+    for start in range(0, len(split.labels), batch_size):
+        part = slice(start, start + batch_size)
+        right += np.sum(predict(state, split.images[part]) == split.labels[part])
     return 100 * float(right) / len(split.labels)
 
 
 def train(
     name: str, seed: int, dataset: data.Dataset, settings: Settings, folder: pathlib.Path
-) -> tuple[AllConvNet, State, History]:
+) -> tuple[State, History]:
     """Trains a model, or goes on from its newest checkpoint in `folder`."""
-    model = make_model(name, settings)
-    steps_per_epoch = len(dataset.train.labels) // settings.batch_size
-    steps = settings.epochs * steps_per_epoch
-    state, history = fit(
-        initial_state(model, make_optimizer(settings, steps), seed),
-        functools.partial(train_step, model, settings, steps),
-        lambda number: data.epoch(dataset.train, settings.batch_size, seed, number),
+    batches = data.batches(dataset.train, settings.batch_size, seed, settings.epochs)
+    optimizer = make_optimizer(settings, len(batches))
+    return fit(
+        initial_state(make_model(name, settings), optimizer, seed),
+        train_step,
+        batches,
         epochs=settings.epochs,
-        steps=steps_per_epoch,
         folder=folder,
         report=lambda state: {
-            "test_accuracy": accuracy(model, state, dataset.test),
+            "test_accuracy": accuracy(state, dataset.test),
             **weights(state.params),
         },
         name=f"{name}, seed {seed}",
     )
-    return model, state, history

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What the examples share: a training loop that resumes, batches, images, tables, figures."""
+"""What the examples share: a training loop that resumes, patches, images, tables, figures."""

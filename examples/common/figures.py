@@ -13,38 +13,46 @@ from matplotlib.ticker import MaxNLocator
 
 from examples.common import tables
 
-# One colour for each model in every figure; distinct for the colour-blind too.
-COLOURS = ("#4c4c4c", "#1b7fb8", "#d95f02", "#5e9c3a", "#8e5ea2")
+plt.style.use(pathlib.Path(__file__).with_suffix(".mplstyle"))
+
+# One colour for each model in every figure.
+COLOURS = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 
 
 def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
-    """Saves and closes a figure."""
+    """Saves and closes a figure; an SVG without a date, so that equal figures are equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
     return path
 
 
 def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
     """A grid of panels for images, without ticks, for which a figure of this size has room."""
-    return plt.subplots(
+    figure, grid = plt.subplots(
         rows,
         columns,
         figsize=(width, height),
         squeeze=False,
-        layout="constrained",
         subplot_kw={"xticks": [], "yticks": []},
     )
+    for panel in grid.flat:
+        panel.spines[:].set_visible(False)
+    return figure, grid
 
 
-def image_grid(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str]) -> Figure:
-    """Rows of small images, pixel by pixel, with a label before each row."""
+def image_grid(
+    rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str], titles: Sequence[str]
+) -> Figure:
+    """Rows of small images, pixel by pixel, labels before rows and titles above columns."""
     height, width = len(rows), len(rows[0])
-    figure, axes = panels(height, width, width + 1.3, height)
+    figure, axes = panels(height, width, 0.85 * width + 1.3, 0.85 * height + 0.2)
+    for title, panel in zip(titles, axes[0], strict=True):
+        panel.set_title(title)
     for row, label, line in zip(rows, labels, axes, strict=True):
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
         for image, panel in zip(row, line, strict=True):
-            panel.imshow(image, interpolation="nearest", vmin=0, vmax=255)
+            panel.imshow(image, vmin=0, vmax=255)
     return figure
 
 
@@ -83,4 +91,4 @@ def learned(
         curve(axes, history, model, column, colour, label, first)
     axes.axhline(first, color="0.7", lw=0.8, ls=":")
     axes.set(ylabel=r"$\lambda$", ylim=(0, 1.1 * axes.get_ylim()[1]))
-    axes.legend(frameon=False)
+    axes.legend()

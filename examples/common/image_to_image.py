@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Training of a network from images to images: patches, state, loss, optimiser, step."""
+"""Training of a network from images to images: patches, loss, optimiser, step."""
 
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ import optax
 from flax import linen as nn
 
 from examples.common.checkpoints import History
-from examples.common.training import fit
+from examples.common.training import State, fit, new_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Settings:
       batch_size: patches of a step.
       patch: height and width of training patches.
       rate: learning rate at the start.
+      lam_rate: that of lambda, in units of `rate`. Adam moves the logarithm of a small lambda by at
+        most its rate in a step.
     """
 
     epochs: int = 50
@@ -36,14 +39,7 @@ class Settings:
     batch_size: int = 64
     patch: int = 40
     rate: float = 1e-3
-
-
-class State(NamedTuple):
-    """All that changes in training."""
-
-    params: Any
-    statistics: Any  # of the batch normalisation, empty without
-    optimizer: optax.OptState
+    lam_rate: float = 1.0
 
 
 class Batch(NamedTuple):
@@ -74,10 +70,22 @@ def random_patch(rng: np.random.Generator, arrays: Sequence[np.ndarray], size: i
         yield patch[:, ::-1] if flip else patch
 
 
+@functools.cache
 def make_optimizer(settings: Settings) -> optax.GradientTransformation:
     """The optimiser for all steps of a run."""
     steps = settings.epochs * settings.steps
-    return optax.adam(optax.cosine_decay_schedule(settings.rate, steps, alpha=0.01))
+
+    def adam(rate: float) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(rate, steps, alpha=0.01))
+
+    own = {"lam": adam(settings.rate * settings.lam_rate), "others": adam(settings.rate)}
+    return optax.multi_transform(own, _kinds)
+
+
+def _kinds(params: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "lam" if path[-1].key == "lam_raw" else "others", params
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -85,32 +93,18 @@ def _variables(model: nn.Module, key: jax.Array) -> Any:
     return model.init(key, jnp.zeros((1, 16, 16, 3), jnp.float32))
 
 
-def initial_state(model: nn.Module, settings: Settings, seed: int) -> State:
-    """Parameters from a seed."""
-    variables = _variables(model, jax.random.key(seed))
-    params = variables["params"]
-    statistics = variables.get("batch_stats", {})
-    return State(params, statistics, make_optimizer(settings).init(params))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def train_step(
-    model: nn.Module, loss: Loss, settings: Settings, state: State, batch: Batch
-) -> tuple[State, dict[str, jax.Array]]:
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+def train_step(loss: Loss, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
     """One step, and its metrics."""
 
     def value(params):
-        outputs, updated = model.apply(
-            {"params": params, "batch_stats": state.statistics},
-            batch.inputs,
-            train=True,
-            mutable=["batch_stats"],
+        outputs, updated = state.apply_fn(
+            state.variables | {"params": params}, batch.inputs, train=True, mutable=["batch_stats"]
         )
         return loss(outputs, batch.targets), updated.get("batch_stats", {})
 
     (error, statistics), slope = jax.value_and_grad(value, has_aux=True)(state.params)
-    updates, memory = make_optimizer(settings).update(slope, state.optimizer, state.params)
-    return State(optax.apply_updates(state.params, updates), statistics, memory), {"loss": error}
+    return state.apply_gradients(grads=slope, statistics=statistics), {"loss": error}
 
 
 def train(
@@ -136,30 +130,25 @@ def train(
       report: further columns of the history, as in `fit`.
       name: stands before the progress bar.
     """
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng((seed, epoch))
-        return (batch(rng) for _ in range(settings.steps))
-
+    numbers = grain.MapDataset.range(settings.epochs * settings.steps)
+    variables = _variables(model, jax.random.key(seed))
     return fit(
-        initial_state(model, settings, seed),
-        functools.partial(train_step, model, loss, settings),
-        batches,
+        new_state(model, variables, make_optimizer(settings)),
+        functools.partial(train_step, loss),
+        numbers.seed(seed).random_map(lambda _, rng: batch(rng)),
         epochs=settings.epochs,
-        steps=settings.steps,
         folder=folder,
         report=report,
         name=name,
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
-def _apply(model: nn.Module, state: State, inputs: jax.Array, method: Any) -> Any:
-    variables = {"params": state.params, "batch_stats": state.statistics}
-    return model.apply(variables, inputs, method=method)
+@functools.partial(jax.jit, static_argnums=2)
+def _apply(state: State, inputs: jax.Array, method: Any) -> Any:
+    return state.apply_fn(state.variables, inputs, method=method)
 
 
-def apply(model: nn.Module, state: State, image: np.ndarray, method: Any = None) -> Any:
+def apply(state: State, image: np.ndarray, method: Any = None) -> Any:
     """The output of a trained model, or of another method of it, for one image `[H, W, C]`."""
-    outputs = _apply(model, state, jnp.asarray(image, jnp.float32)[None], method)
+    outputs = _apply(state, jnp.asarray(image, jnp.float32)[None], method)
     return jax.tree.map(lambda array: np.asarray(array[0]), outputs)

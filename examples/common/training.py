@@ -1,42 +1,77 @@
 # SPDX-License-Identifier: MIT
 """A training loop with progress bars and checkpoints, for any model, loss and data."""
 
+import functools
+import itertools
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import grain
 import jax
 import numpy as np
+import optax
+from flax import linen as nn
+from flax.training import train_state
 from tqdm import tqdm
 
-from examples.common.batches import prefetch
 from examples.common.checkpoints import Checkpoints, History
 
-Step = Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
+AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)  # batches, made in threads
+
+
+class State(train_state.TrainState):
+    """All that changes in training: Flax's state, and the statistics of batch normalisation."""
+
+    statistics: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What `apply_fn` takes."""
+        return {"params": self.params, "batch_stats": self.statistics}
+
+
+Step = Callable[[State, Any], tuple[State, dict[str, jax.Array]]]
+
+
+def new_state(
+    model: nn.Module, variables: Mapping[str, Any], optimizer: optax.GradientTransformation
+) -> State:
+    """The state before the first step."""
+    return State.create(
+        apply_fn=_apply_of(model),
+        params=variables["params"],
+        statistics=variables.get("batch_stats", {}),
+        tx=optimizer,
+    )
+
+
+@functools.cache
+def _apply_of(model: nn.Module) -> Callable:
+    """The same for equal models, for which a step is then compiled once."""
+    return model.apply
 
 
 def fit(
-    state: Any,
+    state: State,
     step: Step,
-    batches: Callable[[int], Iterable[Any]],
+    batches: grain.MapDataset,
     *,
     epochs: int,
-    steps: int,
     folder: pathlib.Path,
-    report: Callable[[Any], dict[str, float]] = lambda state: {},
+    report: Callable[[State], dict[str, float]] = lambda state: {},
     name: str = "training",
-) -> tuple[Any, History]:
+) -> tuple[State, History]:
     """Trains from the newest checkpoint in `folder` on, or from `state`.
 
-    A run that was killed gives, when started again, the numbers of a run that was not: an epoch is
-    a function of its number and the state before it, and is repeated whole if it was not finished.
+    A run that was killed gives, when started again, the numbers of a run that was not: a batch is a
+    function of its number, and an epoch is repeated whole if it was not finished.
 
     Args:
-      state: tree of arrays, as before the first epoch.
+      state: as before the first epoch.
       step: `(state, batch) -> (state, metrics)`. It may donate the state.
-      batches: from the number of an epoch, from 0, to its batches. The same ones at every call.
+      batches: of all epochs, each of which has as many.
       epochs: how many in all.
-      steps: how many in an epoch, for the progress bar.
       folder: of the checkpoints, one after each epoch.
       report: from the state after an epoch to further columns of the history.
       name: stands before the progress bar.
@@ -45,19 +80,20 @@ def fit(
       The state after the last epoch; for each epoch its number, the means of the metrics over its
       steps, and its report.
     """
+    steps = len(batches) // epochs
     with Checkpoints(folder) as checkpoints:
         state, history = checkpoints.restore(state)
+        left = iter(batches[len(history) * steps :].to_iter_dataset(AHEAD))
         for epoch in range(len(history), epochs):
             title = f"{name}, epoch {epoch + 1} of {epochs}"
-            state, means = _epoch(
-                state, step, tqdm(prefetch(batches(epoch)), title, steps, leave=False)
-            )
+            progress = tqdm(itertools.islice(left, steps), title, steps, leave=False)
+            state, means = _epoch(state, step, progress)
             history.append({"epoch": epoch + 1, **means, **report(state)})
             checkpoints.save(state, history)
     return state, history
 
 
-def _epoch(state: Any, step: Step, progress: tqdm) -> tuple[Any, dict[str, float]]:
+def _epoch(state: State, step: Step, progress: tqdm) -> tuple[State, dict[str, float]]:
     rows: list[dict[str, float]] = []
     pending = None  # read one step late: the device has the next step before we wait for this one
     for batch in progress:

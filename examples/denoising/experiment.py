@@ -14,6 +14,7 @@ from examples.common.figures import save
 from examples.common.image_to_image import Settings
 from examples.common.images import some
 from examples.common.quality import psnr, ssim
+from examples.common.training import State
 from examples.denoising import classical, data, figures
 from examples.denoising.models import MODELS, DnCNN, weights
 
@@ -62,14 +63,15 @@ def run(plan: Plan, settings: Settings, images: data.Images, out: pathlib.Path) 
         for method, denoise, lam in tuned(plan, images, sigma):
             measure(f"{method}, lam {lam:.3f}", sigma, 0, functools.partial(denoise, lam=lam))
         for seed in range(plan.seeds):
+            states: dict[str, State] = {}
             for name in MODELS:
                 folder = out / "checkpoints" / f"{name}-{sigma:g}-{seed}"
-                model, state, epochs = train(name, plan, settings, images, sigma, seed, folder)
+                states[name], epochs = train(name, plan, settings, images, sigma, seed, folder)
                 about = {"model": name, "sigma": sigma, "seed": seed}
                 history += [about | row for row in epochs]
-                measure(name, sigma, seed, functools.partial(image_to_image.apply, model, state))
-                if MODELS[name] and seed == 0:
-                    save(figures.stages(model, state, images, sigma), out / f"stages-{sigma:g}.png")
+                measure(name, sigma, seed, functools.partial(image_to_image.apply, states[name]))
+            if seed == 0:
+                save(figures.stages(states, images, sigma), out / f"stages-{sigma:g}.png")
     tables.write_csv(out / "history.csv", history)
     text = table(rows)
     (out / "table.md").write_text(text)
@@ -93,10 +95,9 @@ def train(
     seed: int,
     folder: pathlib.Path,
 ):
-    """Trains a model by its name in `MODELS`: model, state, history."""
-    model = DnCNN(MODELS[name], plan.depth, plan.width)
-    state, history = image_to_image.train(
-        model,
+    """Trains a model by its name in `MODELS`: state, history."""
+    return image_to_image.train(
+        DnCNN(MODELS[name], plan.depth, plan.width),
         image_to_image.absolute_error,
         lambda rng: data.batch(rng, images.train, sigma, settings.batch_size, settings.patch),
         settings,
@@ -105,7 +106,6 @@ def train(
         report=lambda state: weights(state.params),
         name=f"{name}, sigma {sigma:g}, seed {seed}",
     )
-    return model, state, history
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, str]:

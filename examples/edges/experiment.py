@@ -12,14 +12,16 @@ import numpy as np
 from tqdm import tqdm
 
 from examples.common import image_to_image, runs, tables
+from examples.common.checkpoints import History
 from examples.common.figures import save
 from examples.common.image_to_image import Settings
 from examples.common.images import some
+from examples.common.training import State
 from examples.edges import figures, metrics
 from examples.edges.data import Data, Example, batch
-from examples.edges.models import MODELS, DexiNed, balanced_cross_entropy, weights
+from examples.edges.models import LAM_INIT, MODELS, DexiNed, balanced_cross_entropy, weights
 
-SHOWN = 3  # images in the figure
+SHOWN = 2  # images in the figure
 PER_WORKER = 4  # fewer images than this are not worth a process
 
 
@@ -32,6 +34,7 @@ class Plan(NamedTuple):
       seeds: how many.
       width: channels of the first convolution.
       pairs: of convolutions in the last blocks.
+      lam_init: lambda of the TV layers at first.
     """
 
     scale: float = 1.0
@@ -39,10 +42,11 @@ class Plan(NamedTuple):
     seeds: int = 3
     width: int = 32
     pairs: int = 3
+    lam_init: float = LAM_INIT
 
 
 USUAL = Settings(epochs=30, steps=1000, batch_size=8, patch=352, rate=1e-3)
-SMALL = Plan(seeds=1, width=2, pairs=1)
+SMALL = Plan(seeds=1, width=4, pairs=1)
 SMALL_SETTINGS = Settings(epochs=2, steps=40, batch_size=4, patch=32, rate=1e-2)
 
 
@@ -59,20 +63,20 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
     found: dict[str, list[np.ndarray]] = {}
     for seed in range(plan.seeds):
         for name in MODELS:
-            model, state, epochs = train(name, plan, settings, data, seed, out / "checkpoints")
+            state, epochs = train(name, plan, settings, data, seed, out / "checkpoints")
             history += [{"model": name, "seed": seed} | row for row in epochs]
             tables.write_csv(out / "history.csv", history)
             if not any((row["model"], row["seed"]) == (name, str(seed)) for row in rows):
                 rows += [
                     {"model": name, "seed": str(seed), "set": title}
                     | {key: f"{value:.5f}" for key, value in found_scores._asdict().items()}
-                    for title, found_scores in evaluate(name, model, state, data).items()
+                    for title, found_scores in evaluate(name, state, data).items()
                 ]
                 tables.write_csv(out / "scores.csv", rows)
             if seed == 0:
-                found[name] = [_detect(model, state, example) for example in shown]
+                found[name] = [_detect(state, example) for example in shown]
     save(figures.detections(shown, found), out / "detections.png")
-    save(figures.learned_weights(history, "DexiNed-TV"), out / "weights.png")
+    save(figures.learned_weights(history, "DexiNed-TV", plan.lam_init), out / "weights.svg")
     text = table(rows)
     (out / "table.md").write_text(text)
     return text
@@ -80,11 +84,10 @@ def run(plan: Plan, settings: Settings, data: Data, out: pathlib.Path) -> str:
 
 def train(
     name: str, plan: Plan, settings: Settings, data: Data, seed: int, folder: pathlib.Path
-) -> tuple[DexiNed, image_to_image.State, list[dict[str, float]]]:
-    """Trains a model by its name in `MODELS`: model, state, history."""
-    model = DexiNed(MODELS[name], plan.width, plan.pairs)
-    state, history = image_to_image.train(
-        model,
+) -> tuple[State, History]:
+    """Trains a model by its name in `MODELS`: state, history."""
+    return image_to_image.train(
+        DexiNed(MODELS[name], plan.width, plan.pairs, plan.lam_init),
         balanced_cross_entropy,
         lambda rng: batch(rng, data.train, settings.batch_size, settings.patch),
         settings,
@@ -93,24 +96,21 @@ def train(
         report=lambda state: weights(state.params),
         name=f"{name}, seed {seed}",
     )
-    return model, state, history
 
 
-def evaluate(
-    name: str, model: DexiNed, state: image_to_image.State, data: Data
-) -> dict[str, metrics.Scores]:
+def evaluate(name: str, state: State, data: Data) -> dict[str, metrics.Scores]:
     """The scores on each test set."""
     result = {}
     for title, examples in data.tests.items():
         bar = tqdm(examples, f"{name}, edges of {title}", leave=False)
-        edges = [_detect(model, state, example) for example in bar]
+        edges = [_detect(state, example) for example in bar]
         result[title] = metrics.scores(_counts(edges, examples, f"{name}, scores on {title}"))
     return result
 
 
-def _detect(model: DexiNed, state: image_to_image.State, example: Example) -> np.ndarray:
+def _detect(state: State, example: Example) -> np.ndarray:
     image = example.image.astype(np.float32) / 255
-    return image_to_image.apply(model, state, image, method=DexiNed.edges)
+    return image_to_image.apply(state, image, method=DexiNed.edges)
 
 
 def _counts(edges: Sequence[np.ndarray], examples: Sequence[Example], title: str):

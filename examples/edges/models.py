@@ -61,11 +61,13 @@ class DexiNed(nn.Module):
       tv: whether TV layers sharpen the side outputs and smooth the fused map.
       width: channels of the first convolution; 32 in the original.
       pairs: of convolutions in the last three blocks; 3 in the original.
+      lam_init: lambda of all TV layers at first.
     """
 
     tv: bool = False
     width: int = 32
     pairs: int = 3
+    lam_init: float = LAM_INIT
 
     @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
@@ -78,7 +80,7 @@ class DexiNed(nn.Module):
         ]
         if self.tv:
             sharp = {
-                level: jaxtv.linen.TV2D("sharp", LAM_INIT, name=f"tv_{2**level}x")
+                level: jaxtv.linen.TV2D("sharp", self.lam_init, name=f"tv_{2**level}x")
                 for level in SHARPENED
             }
             maps = [sharp.get(k, _same)(y) for k, y in zip(LEVELS, maps, strict=True)]
@@ -86,7 +88,7 @@ class DexiNed(nn.Module):
         mean = nn.initializers.constant(1 / len(LEVELS))
         fused = nn.Conv(1, (1, 1), kernel_init=mean, name="fuse")(sides)
         if self.tv:
-            fused = jaxtv.linen.TV2D(lam_init=LAM_INIT, name="tv_fused")(fused)
+            fused = jaxtv.linen.TV2D(lam_init=self.lam_init, name="tv_fused")(fused)
         return jnp.concatenate([sides, fused], -1)[:, :height, :width]
 
     def _features(self, x: jax.Array, train: bool) -> list[jax.Array]:

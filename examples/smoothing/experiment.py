@@ -77,9 +77,8 @@ def run(
         measure(name, 0, functools.partial(optimisation.smooth, lam=lam, bandwidth=bandwidth))
     for seed in range(plan.seeds):
         for name in models.MODELS:
-            model = models.make(name, plan.width, plan.blocks)
             state, epochs = image_to_image.train(
-                model,
+                models.make(name, plan.width, plan.blocks),
                 weighted_absolute_error,
                 lambda rng: data.batch(rng, examples.train, settings.batch_size, settings.patch),
                 settings,
@@ -90,10 +89,10 @@ def run(
             )
             history += [{"model": name, "seed": seed, **row} for row in epochs]
             tables.write_csv(out / "history.csv", history)
-            measure(name, seed, functools.partial(image_to_image.apply, model, state))
+            measure(name, seed, functools.partial(image_to_image.apply, state))
             if name == "ResNetTV" and seed == 0:
-                save(figures.stages(model, state, examples.test), out / "stages.png")
-                save(figures.features(model, state, examples.test[0]), out / "features.png")
+                save(figures.stages(state, examples.test), out / "stages.png")
+                save(figures.features(state, examples.test[0]), out / "features.png")
     text = table(rows)
     (out / "table.md").write_text(text)
     return text

@@ -36,12 +36,12 @@ def maps(images: Images, lam: int, found: Found, shown: int = SHOWN) -> Figure:
         for panel, k in zip(line[1:], (0, lam), strict=True):
             values = boxes.levels(found.maps[k, number])
             panel.imshow(image)
-            panel.imshow(values, cmap="jet", alpha=0.5)
+            panel.imshow(values, alpha=0.6)
             _draw(panel, boxes.contours(values).at(level[k]), FOUND)
         for panel in line:
             _draw(panel, images.boxes[number], TRUE)
     for panel, title in zip(grid[0], 2 * ("image", "CAM", "CAM + TV"), strict=True):
-        panel.set_title(title, fontsize=9)
+        panel.set_title(title)
     return figure
 
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from examples.common.batches import in_order
 from examples.wsol import boxes, pickles, weights, zoo
 from examples.wsol.data import Images
 
@@ -59,12 +58,13 @@ def find(plan: Plan, lams: tuple[float, ...], images: Images, folder: pathlib.Pa
         )
     folder.mkdir(parents=True, exist_ok=True)
     parts, variables = [], None
-    batches = list(in_order(len(images.names), plan.batch_size))
+    every, size = range(len(images.names)), plan.batch_size
+    batches = [every[start : start + size] for start in every[::size]]
     for number, batch in enumerate(tqdm(batches, plan.network)):
         path = folder / f"{number:05}.npz"
         if not path.exists():
             variables = variables or _variables(plan, network)
-            found = _find(network, variables, lams, images, range(batch.start, batch.stop), plan)
+            found = _find(network, variables, lams, images, batch, plan)
             with path.with_suffix(".part").open("wb") as file:
                 np.savez(file, **found._asdict())
             path.with_suffix(".part").replace(path)
