@@ -75,7 +75,7 @@ class Iteration {
   template <typename Run>
   void Step(const Run& run, int64_t k, bool tested) {
     const StepLengths<T> steps = StepsOf<T>(k, grid_.axes(), varied_, tested);
-    if (!run.shared() || grid_.rows * grid_.length() * grid_.channels < kShared) {
+    if (!state_.IsShared(run)) {
       // In one pass: the duals of a row once the image is ready in all rows that they look at.
       Scratch scratch(state_);
       const int64_t reach = grid_.Reach();
@@ -90,8 +90,6 @@ class Iteration {
   }
 
  private:
-  static constexpr int64_t kShared = 1 << 15;  // elements from which threads share an image
-
   void FillRow(T value, T* row) const { std::fill(row - 1, row + grid_.length() + 1, value); }
 
   // A row of duals from elsewhere, of stride 0 or 1; those of an open end are 0.

@@ -82,15 +82,24 @@ class State {
     std::vector<T*> duals;
   };
 
+  // Whether threads share the loops over the rows of an image of this size.
+  template <typename Run>
+  bool IsShared(const Run& run) const {
+    return run.shared() && grid.pixels() * grid.channels >= kShared;
+  }
+
   // Calls body(row, scratch) for rows from `begin` to `end`, in stripes that threads may share.
   template <typename Run, typename Body>
   void ForRows(const Run& run, int64_t begin, int64_t end, const Body& body) const {
-    const int64_t in_row = std::max<int64_t>(1, grid.length() * grid.channels);
+    const auto rows = [&](int64_t first, int64_t last) {
+      Scratch scratch(*this);
+      for (int64_t row = first; row < last; ++row) body(row, scratch);
+    };
+    if (!IsShared(run)) return rows(begin, end);
+    const int64_t in_row = grid.length() * grid.channels;
     const int64_t in_stripe = std::max<int64_t>(1, kStripe / in_row);
     run((end - begin + in_stripe - 1) / in_stripe, [&](int64_t first, int64_t last) {
-      Scratch scratch(*this);
-      const int64_t stop = std::min(end, begin + last * in_stripe);
-      for (int64_t row = begin + first * in_stripe; row < stop; ++row) body(row, scratch);
+      rows(begin + first * in_stripe, std::min(end, begin + last * in_stripe));
     });
   }
 
@@ -141,6 +150,7 @@ class State {
   }
 
  private:
+  static constexpr int64_t kShared = 1 << 15;  // elements from which threads share an image
   static constexpr int64_t kStripe = 1 << 13;  // elements of a task
 
   // Row `row` of a plane and the row before it along an axis.
