@@ -178,7 +178,7 @@ def test_wrong_operands_are_refused(fast):
         )
 
     def search(number=one, count=whole, lams=(one, one), duals=(x, x), bytes_=9):
-        results = [x, *[number] * 2, count, *[number] * 3, *[count] * 2, count.astype(bool)]
+        results = [x, *[number] * 2, count, *[number] * 4, *[count] * 2, count.astype(bool)]
         operands = (x, number, number, count, count, count, *lams, *duals)
         results = [*results, *[x] * 5, space.update(shape=(bytes_,))]
         jax.block_until_ready(fast.image_call("jaxtv_alternating", results, *operands, axes=both))

@@ -56,6 +56,12 @@ struct StagedRows : LineTile {
     }
   }
 
+  // Calls visit(of_line(index in memory), index in memory, index in the tile) for each sample.
+  template <typename OfLine, typename Visit>
+  __device__ void ForEachOf(const OfLine& of_line, const Visit& visit) const {
+    ForEach([&](int64_t at, int slot) { visit(of_line(at), at, slot); });
+  }
+
  private:
   // Whether four samples at a time belong to one line and are aligned.
   __device__ bool InVectors(const float* array) const {
@@ -109,6 +115,19 @@ struct StagedColumns {
 #pragma unroll 8
     for (int k = 0; k < int(lines.length); ++k) {
       tile[k * kStep + threadIdx.x] = *at;
+      at += lines.inner;
+    }
+  }
+
+  // As of StagedRows: a thread visits the samples of its line.
+  template <typename OfLine, typename Visit>
+  __device__ void ForEachOf(const OfLine& of_line, const Visit& visit) const {
+    if (int(threadIdx.x) >= count) return;
+    int64_t at = lines.First(first + threadIdx.x);
+    const auto known = of_line(at);
+#pragma unroll 4
+    for (int k = 0; k < int(lines.length); ++k) {
+      visit(known, at, k * kStep + int(threadIdx.x));
       at += lines.inner;
     }
   }

@@ -14,6 +14,7 @@
 
 #include "core/line.h"
 #include "cuda/common/launch.h"
+#include "cuda/common/scan.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -70,27 +71,56 @@ struct WarpLines {
   }
 
   __device__ void Load(const float* x, float* cells) const {
-    Visit(x, cells, [](const float& at, float& cell) { cell = at; });
+    ForEachOf(Nothing(), [=](bool, int64_t at, int cell) { cells[cell] = x[at]; });
     Synchronize();
   }
 
-  __device__ void Store(float* y, float* cells) const {
+  __device__ void Store(float* y, const float* cells) const {
     Synchronize();
-    Visit(y, cells, [](float& at, const float& cell) { at = cell; });
+    ForEachOf(Nothing(), [=](bool, int64_t at, int cell) { y[at] = cells[cell]; });
   }
 
- private:
-  template <typename T, typename Copy>
-  __device__ void Visit(T* array, float* cells, const Copy& copy) const {
+  // Calls visit(of_line(index in memory), index in memory, cell) for each sample that this thread
+  // copies.
+  template <typename OfLine, typename Visit>
+  __device__ void ForEachOf(const OfLine& of_line, const Visit& visit) const {
     if (copied >= lines.count()) return;
-    const Line<T> at = lines.At(array, copied);
+    const int64_t begin = lines.First(copied);
+    const auto known = of_line(begin);
     const int n = int(lines.length);
-#pragma unroll
+#pragma unroll 16
     for (int i = 0; i < Shape::kSamples; ++i) {
       const int k = first + i * Shape::kLanes;
-      if (k < n) copy(at[k], cells[Shape::Cell(k)]);
+      if (k < n) visit(known, begin + k * lines.inner, Shape::Cell(k));
     }
   }
+
+  // The sum over the threads that copy a line, in the first kWarps threads of the block, or in all
+  // of its warp.
+  template <typename Sum>
+  __device__ Sum OverLine(Sum mine) const {
+    for (int distance = apart ? 1 : Shape::kWarps; distance < Shape::kLanes; distance *= 2) {
+      mine = mine.Then(mine.Each([distance](auto number) {
+        return __shfl_xor_sync(kAllLanes, number, distance);
+      }));
+    }
+    if (apart) return mine;
+    __shared__ Sum of_warps[Shape::kWarps][Shape::kWarps];
+    const int warp = int(threadIdx.x) / Shape::kLanes, lane = int(threadIdx.x) % Shape::kLanes;
+    if (lane < Shape::kWarps) of_warps[warp][lane] = mine;
+    __syncthreads();
+    Sum total = of_warps[0][slot];
+    for (int w = 1; w < Shape::kWarps; ++w) total = total.Then(of_warps[w][slot]);
+    return total;
+  }
+
+  // Whether this thread is the first one that copies its line.
+  __device__ bool IsFirst() const { return first == 0 && copied < lines.count(); }
+
+ private:
+  struct Nothing {
+    __device__ bool operator()(int64_t) const { return true; }
+  };
 };
 
 }  // namespace
