@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lines of float with one weight are swept along an axis by one kernel (sweep_lines.h). Else line
-// solves alternate with passes over samples. Those touch no image that is not to be swept; the lines
-// of such an image are solved again, from the same input to the same result.
+// solves alternate with passes over samples. Those touch no image that is not to be swept; the
+// lines of such an image are solved again, from the same input to the same result.
 #include "cuda/common/launch.h"
 #include "cuda/images/alternating.h"
 #include "cuda/images/line_parts.h"
@@ -28,8 +28,8 @@ __device__ T NextMomentum(T momentum) {
 // The image less the extrapolated dual of an axis.
 template <typename T>
 __global__ void __launch_bounds__(kSampleThreads)
-    LeaveOut(const int64_t samples, const SweptImages<T> images, const Ahead<T> ahead, const T* from,
-             T* to) {
+    LeaveOut(const int64_t samples, const SweptImages<T> images, const Ahead<T> ahead,
+             const T* from, T* to) {
   const int64_t at = SampleOfThread();
   if (at >= samples) return;
   const OfImage<T> image = images.Of(at);
@@ -95,8 +95,7 @@ __global__ void __launch_bounds__(kImageThreads)
   for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
   of_images[i] = total;
   if (!is_last) return;
-  const bool restart =
-      total.against > 0.0 || (three_axes && T(total.energy) > numbers.energy[i]);
+  const bool restart = total.against > 0.0 || (three_axes && T(total.energy) > numbers.energy[i]);
   if (three_axes) numbers.energy[i] = T(total.energy);
   const T momentum = restart ? T(1) : NextMomentum(numbers.momentum[i]);
   numbers.momentum[i] = momentum;
@@ -128,8 +127,8 @@ Alternating<T>::Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>
 template <typename T>
 SweptAxis<T> Alternating<T>::Swept(size_t a) const {
   const SolvedAxis<T>& axis = axes_[a];
-  SweptAxis<T> swept{swept_,      a == 0,      x_,        {nullptr, nullptr},
-                     axis.input,  axis.result, axis.dual, axis.previous};
+  SweptAxis<T> swept{swept_,     a == 0,      x_,        {nullptr, nullptr},
+                     axis.input, axis.result, axis.dual, axis.previous};
   const size_t moved = a > 0 ? a : 1;  // the axis whose dual is extrapolated
   if (moved < axes_.size()) swept.ahead = {axes_[moved].dual, axes_[moved].previous};
   if (a > 0) swept.from = axes_[a - 1].result;
@@ -167,8 +166,8 @@ Status Alternating<T>::Half(size_t a, SweepSums* sums) const {
 template <typename T>
 Status Alternating<T>::HalfInSteps(size_t a, SweepSums* sums) const {
   const SolvedAxis<T>& axis = axes_[a];
-  const Status status = ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam,
-                                    axis.result, scratch_);
+  const Status status =
+      ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam, axis.result, scratch_);
   if (status.error != cudaSuccess) return status;
   const bool is_last = a + 1 == axes_.size();
   const size_t next = is_last ? a : a + 1;

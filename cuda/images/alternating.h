@@ -46,7 +46,7 @@ class Alternating {
 
   // How many sweeps to launch before the host asks whether any image is still swept. In vain they
   // cost but the launches, or else all line solves.
-  int SweepsAtOnce() const { return in_one_launch_ ? 8 : 2; }
+  int SweepsAtOnce() const { return in_one_launch_ ? 4 : 2; }
 
  private:
   SweptAxis<T> Swept(size_t a) const;

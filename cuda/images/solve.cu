@@ -97,7 +97,8 @@ __device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
   n.vain[i] = still && n.bound[i] > T(0.9) * before ? n.vain[i] + 1 : 0;
   n.active[i] = n.bound[i] > n.target[i] && n.count[i] < n.max_sweeps[i] && n.vain[i] < kVainTests;
   const double missing = 0.95 * double(n.bound[i]) / double(n.target[i]);
-  n.near[i] = still ? T(0) : T(double(n.moved[i]) * pow(missing, -1.0 / 0.85));
+  const bool moves = n.active[i] && !still;
+  n.near[i] = moves ? T(double(n.moved[i]) * pow(missing, -1.0 / 0.85)) : T(0);
   n.moved[i] = std::numeric_limits<T>::infinity();
   const int ahead = max(still ? n.count[i] / 2 : n.count[i], 3);
   n.due[i] = n.count[i] + min(ahead, n.max_sweeps[i] - n.count[i]);

@@ -68,8 +68,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   });
   own.Synchronize();
   if (own.HasLine() && image_of(lines.First(own.line)).sweeping) {
-    SolveByWarp(weights.At(lam, own.line), int(lines.length),
-                spaces[threadIdx.x / Shape::kLanes]);
+    SolveByWarp(weights.At(lam, own.line), int(lines.length), spaces[threadIdx.x / Shape::kLanes]);
   }
   own.Synchronize();
   SweepTerms<float> mine{0.0f, 0.0f, 0.0f};  // of at most 64 samples: float suffices

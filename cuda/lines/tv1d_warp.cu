@@ -15,8 +15,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   const WarpLines<Shape> own(lines);
   own.Load(x, Cells(spaces[own.slot]));
   if (own.HasLine()) {
-    SolveByWarp(weights.At(lam, own.line), int(lines.length),
-                spaces[threadIdx.x / Shape::kLanes]);
+    SolveByWarp(weights.At(lam, own.line), int(lines.length), spaces[threadIdx.x / Shape::kLanes]);
   }
   own.Store(y, Cells(spaces[own.slot]));
 }

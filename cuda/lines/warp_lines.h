@@ -100,9 +100,8 @@ struct WarpLines {
   template <typename Sum>
   __device__ Sum OverLine(Sum mine) const {
     for (int distance = apart ? 1 : Shape::kWarps; distance < Shape::kLanes; distance *= 2) {
-      mine = mine.Then(mine.Each([distance](auto number) {
-        return __shfl_xor_sync(kAllLanes, number, distance);
-      }));
+      mine = mine.Then(mine.Each(
+          [distance](auto number) { return __shfl_xor_sync(kAllLanes, number, distance); }));
     }
     if (apart) return mine;
     __shared__ Sum of_warps[Shape::kWarps][Shape::kWarps];

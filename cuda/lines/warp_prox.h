@@ -30,8 +30,8 @@ __device__ float* Cells(Space<Shape>& space) {
   return reinterpret_cast<float*>(space.levels);
 }
 
-// Solves a line in its cells; false, and the cells as they were, if it is not fit. A constant line, or one without a weight,
-// stays as it is, signed zeros included.
+// Solves a line in its cells; false, and the cells as they were, if it is not fit. A constant line,
+// or one without a weight, stays as it is, signed zeros included.
 template <typename Shape>
 __device__ bool SolveCells(float weight, int n, Space<Shape>& space) {
   float* const cells = Cells(space);

@@ -126,13 +126,14 @@ def _improve(problem: _Problem, state: Search) -> Search:
     vain = jnp.where(still & (search.bound > 0.9 * state.bound), state.vain + 1, 0)
     unsolved = search.bound > problem.target
     more = unsolved & (search.count < problem.max_sweeps) & (vain < _VAIN_TESTS)
+    active = search.active & more
     near, due = _next_test(problem, search, still)
     return search._replace(
         moved=jnp.full_like(search.moved, jnp.inf),
-        near=near,
+        near=jnp.where(active & ~still, near, 0),
         due=due,
         vain=vain,
-        active=search.active & more,
+        active=active,
     )
 
 
@@ -148,15 +149,14 @@ def _with_better(problem: _Problem, wanted: Array, vote: Array, search: Search) 
 
 
 def _next_test(problem: _Problem, search: Search, still: Array) -> tuple[Array, Array]:
-    """When to look at the certificate next: the `near` and the `due` of the search.
+    """When to look at the certificate next: `near`, of an image that moves, and `due`.
 
-    What a sweep moves is free to know, and the bound falls about like its power 0.85. An image that
-    stands still has nothing to tell.
+    What a sweep moves is free to know, and the bound falls about like its power 0.85.
     """
     missing = 0.95 * search.bound / problem.target
-    near = jnp.where(still, 0, search.moved * missing ** (-1 / 0.85))
     ahead = jnp.maximum(jnp.where(still, search.count // 2, search.count), 3)
-    return near, search.count + jnp.minimum(ahead, problem.max_sweeps - search.count)
+    due = search.count + jnp.minimum(ahead, problem.max_sweeps - search.count)
+    return search.moved * missing ** (-1 / 0.85), due
 
 
 def _sweep_until_due(problem: _Problem, search: Search) -> Search:
