@@ -25,25 +25,14 @@ __device__ T NextMomentum(T momentum) {
   return (T(1) + Root(T(1) + T(4) * momentum * momentum)) / T(2);
 }
 
-// The image less the extrapolated dual of an axis.
-template <typename T>
-__global__ void __launch_bounds__(kSampleThreads)
-    LeaveOut(const int64_t samples, const SweptImages<T> images, const Ahead<T> ahead,
-             const T* from, T* to) {
-  const int64_t at = SampleOfThread();
-  if (at >= samples) return;
-  const OfImage<T> image = images.Of(at);
-  if (image.sweeping) to[at] = from[at] - ahead(image.beta, at);
-}
-
-// The input of the first axis.
+// The input of the first axis, or that input less the dual of one more axis.
 template <typename T>
 __global__ void __launch_bounds__(kSampleThreads)
     EnterSweep(const int64_t samples, const __grid_constant__ SweptAxis<T> axis) {
   const int64_t at = SampleOfThread();
   if (at >= samples) return;
   const OfImage<T> image = axis.images.Of(at);
-  if (image.sweeping) axis.Input(image, at);
+  if (image.sweeping) axis.Input(image, axis.Read(at), at);
 }
 
 // What follows from the solves along an axis, the sums over each line, and the input of the axis
@@ -60,8 +49,8 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
   if (image.sweeping) {
     part.ForSpread([&](int64_t k) {
       const int64_t at = first + k * lines.inner;
-      mine = mine.And(axis.Finish(image, at, axis.result[at]));
-      if (next_input != nullptr) next_input[at] = next.Input(image, at);
+      mine = mine.And(axis.Finish(image, axis.ReadAgain(at), at, axis.result[at]));
+      if (next_input != nullptr) next_input[at] = next.Input(image, next.Read(at), at);
     });
   }
   if (sums == nullptr) return;
@@ -127,12 +116,14 @@ Alternating<T>::Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>
 template <typename T>
 SweptAxis<T> Alternating<T>::Swept(size_t a) const {
   const SolvedAxis<T>& axis = axes_[a];
-  SweptAxis<T> swept{swept_,     a == 0,      x_,        {nullptr, nullptr},
+  SweptAxis<T> swept{swept_,     a == 0,      x_,        nullptr,      nullptr,
                      axis.input, axis.result, axis.dual, axis.previous};
-  const size_t moved = a > 0 ? a : 1;  // the axis whose dual is extrapolated
-  if (moved < axes_.size()) swept.ahead = {axes_[moved].dual, axes_[moved].previous};
+  const size_t ahead = a > 0 ? a : 1;
+  if (ahead < axes_.size()) {
+    swept.ahead_dual = axes_[ahead].dual;
+    swept.ahead_previous = axes_[ahead].previous;
+  }
   if (a > 0) swept.from = axes_[a - 1].result;
-  if (a == 0 && axes_.size() > 2) swept.from = axis.input;  // see Enter
   return swept;
 }
 
@@ -180,14 +171,14 @@ Status Alternating<T>::Enter() const {
   const int64_t samples = SampleCount(axes_);
   const Grid grid = SampleGrid(samples, stream_);
   LaunchSequence launches;
-  const T* from = x_;
-  T* const to = axes_[0].input;
+  SweptAxis<T> swept = Swept(0);
+  launches.Add("EnterSweep", EnterSweep<T>, grid, samples, swept);
+  swept.from = swept.input;
   for (size_t a = 2; a < axes_.size(); ++a) {
-    launches.Add("LeaveOut", LeaveOut<T>, grid, samples, swept_,
-                 Ahead<T>{axes_[a].dual, axes_[a].previous}, from, to);
-    from = to;
+    swept.ahead_dual = axes_[a].dual;
+    swept.ahead_previous = axes_[a].previous;
+    launches.Add("EnterSweep", EnterSweep<T>, grid, samples, swept);
   }
-  launches.Add("EnterSweep", EnterSweep<T>, grid, samples, Swept(0));
   return launches.status();
 }
 

@@ -10,9 +10,35 @@
 namespace jaxtv::cuda {
 namespace {
 
+// Calls write(index in memory, slot, read(index in memory)) for the samples that a thread copies,
+// several reads before their writes: a read does not wait for the ones before.
+template <typename Layout, typename Read, typename Write>
+__device__ void InBatches(const Layout& layout, const Read& read, const Write& write) {
+  constexpr int kBatch = 4;
+  const int copies = layout.Copies();
+  for (int begin = 0; begin < copies; begin += kBatch) {
+    decltype(read(int64_t())) batch[kBatch];
+#pragma unroll
+    for (int j = 0; j < kBatch; ++j) {
+      if (begin + j < copies) batch[j] = read(layout.At(begin + j));
+    }
+#pragma unroll
+    for (int j = 0; j < kBatch; ++j) {
+      const int i = begin + j;
+      if (i < copies) write(layout.At(i), layout.Slot(i), batch[j]);
+    }
+  }
+}
+
+// A sample with its image.
+struct Taken {
+  OfImage<float> image;
+  SweptSample<float> sample;
+};
+
 // The terms of a line take the places of its samples and slots.
 template <typename Layout>
-__global__ void __launch_bounds__(kWarp)
+__global__ void __launch_bounds__(kWarp, kLineBlocks)
     SweepWalk(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
               const float* __restrict__ lam, const __grid_constant__ SweptAxis<float> axis,
               SweepSums* __restrict__ sums) {
@@ -23,9 +49,11 @@ __global__ void __launch_bounds__(kWarp)
   float* const inverses = slots + cells;
   const auto image_of = [&](int64_t at) { return axis.images.Of(at); };
   WriteInverses(inverses, n);
-  tile.ForEachOf(image_of, [&](const OfImage<float>& image, int64_t at, int slot) {
-    if (image.sweeping) samples[slot] = axis.Input(image, at);
-  });
+  InBatches(
+      tile, [&](int64_t at) { return Taken{image_of(at), axis.Read(at)}; },
+      [&](int64_t at, int slot, const Taken& taken) {
+        if (taken.image.sweeping) samples[slot] = axis.Input(taken.image, taken.sample, at);
+      });
   Clear(slots, cells);
   __syncthreads();
   const int64_t line = tile.first + threadIdx.x;
@@ -35,14 +63,16 @@ __global__ void __launch_bounds__(kWarp)
     SolveInStep(own, inverses, weights.At(lam, line), n, {slots + first, Layout::kStep});
   }
   __syncthreads();
-  tile.ForEachOf(image_of, [&](const OfImage<float>& image, int64_t at, int slot) {
-    if (!image.sweeping) return;
-    const float y = slots[slot];
-    axis.result[at] = y;
-    const SweepTerms<float> terms = axis.Finish(image, at, y);
-    samples[slot] = terms.against;
-    slots[slot] = terms.apart;
-  });
+  InBatches(
+      tile, [&](int64_t at) { return Taken{image_of(at), axis.ReadAgain(at)}; },
+      [&](int64_t at, int slot, const Taken& taken) {
+        if (!taken.image.sweeping) return;
+        const float y = slots[slot];
+        axis.result[at] = y;
+        const SweepTerms<float> terms = axis.Finish(taken.image, taken.sample, at, y);
+        samples[slot] = terms.against;
+        slots[slot] = terms.apart;
+      });
   if (sums == nullptr) return;
   __syncthreads();
   if (!swept) return;
@@ -63,23 +93,32 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   const WarpLines<Shape> own(lines);
   float* const copied = Cells(spaces[own.slot]);
   const auto image_of = [&](int64_t at) { return axis.images.Of(at); };
-  own.ForEachOf(image_of, [&](const OfImage<float>& image, int64_t at, int cell) {
-    if (image.sweeping) copied[cell] = axis.Input(image, at);
-  });
+  OfImage<float> image{false, 0.0f};  // of the line that this thread copies
+  if (own.copied < lines.count()) image = image_of(lines.First(own.copied));
+  if (image.sweeping) {
+    InBatches(
+        own, [&](int64_t at) { return axis.Read(at); },
+        [&](int64_t at, int cell, const SweptSample<float>& sample) {
+          copied[cell] = axis.Input(image, sample, at);
+        });
+  }
   own.Synchronize();
   if (own.HasLine() && image_of(lines.First(own.line)).sweeping) {
     SolveByWarp(weights.At(lam, own.line), int(lines.length), spaces[threadIdx.x / Shape::kLanes]);
   }
   own.Synchronize();
   SweepTerms<float> mine{0.0f, 0.0f, 0.0f};  // of at most 64 samples: float suffices
-  own.ForEachOf(image_of, [&](const OfImage<float>& image, int64_t at, int cell) {
-    if (!image.sweeping) return;
-    const float y = copied[cell];
-    axis.result[at] = y;
-    const SweepTerms<float> terms = axis.Finish(image, at, y);
-    mine.against += terms.against;
-    mine.apart += terms.apart;
-  });
+  if (image.sweeping) {
+    InBatches(
+        own, [&](int64_t at) { return axis.ReadAgain(at); },
+        [&](int64_t at, int cell, const SweptSample<float>& sample) {
+          const float y = copied[cell];
+          axis.result[at] = y;
+          const SweepTerms<float> terms = axis.Finish(image, sample, at, y);
+          mine.against += terms.against;
+          mine.apart += terms.apart;
+        });
+  }
   if (sums == nullptr) return;
   const SweepSums total = own.OverLine(SweepSums{0.0, 0.0, 0.0}.And(mine));
   if (own.IsFirst()) sums[own.copied] = total;

@@ -71,29 +71,24 @@ struct WarpLines {
   }
 
   __device__ void Load(const float* x, float* cells) const {
-    ForEachOf(Nothing(), [=](bool, int64_t at, int cell) { cells[cell] = x[at]; });
+    Visit([=](int64_t at, int cell) { cells[cell] = x[at]; });
     Synchronize();
   }
 
   __device__ void Store(float* y, const float* cells) const {
     Synchronize();
-    ForEachOf(Nothing(), [=](bool, int64_t at, int cell) { y[at] = cells[cell]; });
+    Visit([=](int64_t at, int cell) { y[at] = cells[cell]; });
   }
 
-  // Calls visit(of_line(index in memory), index in memory, cell) for each sample that this thread
-  // copies.
-  template <typename OfLine, typename Visit>
-  __device__ void ForEachOf(const OfLine& of_line, const Visit& visit) const {
-    if (copied >= lines.count()) return;
-    const int64_t begin = lines.First(copied);
-    const auto known = of_line(begin);
-    const int n = int(lines.length);
-#pragma unroll 16
-    for (int i = 0; i < Shape::kSamples; ++i) {
-      const int k = first + i * Shape::kLanes;
-      if (k < n) visit(known, begin + k * lines.inner, Shape::Cell(k));
-    }
+  // The samples that this thread copies, for InBatches.
+  __device__ int Copies() const {
+    if (copied >= lines.count()) return 0;
+    return (int(lines.length) - first + Shape::kLanes - 1) / Shape::kLanes;
   }
+  __device__ int64_t At(int i) const {
+    return lines.First(copied) + (first + i * Shape::kLanes) * lines.inner;
+  }
+  __device__ int Slot(int i) const { return Shape::Cell(first + i * Shape::kLanes); }
 
   // The sum over the threads that copy a line, in the first kWarps threads of the block, or in all
   // of its warp.
@@ -117,9 +112,17 @@ struct WarpLines {
   __device__ bool IsFirst() const { return first == 0 && copied < lines.count(); }
 
  private:
-  struct Nothing {
-    __device__ bool operator()(int64_t) const { return true; }
-  };
+  template <typename Copy>
+  __device__ void Visit(const Copy& copy) const {
+    if (copied >= lines.count()) return;
+    const int64_t begin = lines.First(copied);
+    const int n = int(lines.length);
+#pragma unroll
+    for (int i = 0; i < Shape::kSamples; ++i) {
+      const int k = first + i * Shape::kLanes;
+      if (k < n) copy(begin + k * lines.inner, Shape::Cell(k));
+    }
+  }
 };
 
 }  // namespace
