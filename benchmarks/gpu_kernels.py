@@ -57,6 +57,9 @@ def converged(tol: float, *axes: int, **kind: str) -> Callable:
     return functools.partial(jaxtv.prox_tv, axes=axes, tol=tol, **kind)
 
 
+# At which an H200 copies. The floor of a case, a model, is its arrays at that speed, once each.
+BYTES_PER_SECOND = 4.3e12
+
 # The case, the function of x and lam, the array x, lam.
 CASES = [
     ("x + lam, 8192 x 32", lambda x, lam: x + lam, noise(8192, 32), 1.0),
@@ -118,7 +121,10 @@ def main() -> None:
     parser = argparse.ArgumentParser("gpu_kernels", description="Times of kernels on a GPU.")
     parser.add_argument("--kernels", action="store_true", help="print the kernels of each case")
     args = parser.parse_args()
-    print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}; ms of kernels (of a call)\n")
+    device = jax.devices()[0]
+    if device.platform != "gpu":
+        parser.error(f"times kernels of a GPU, got a device of platform {device.platform!r}")
+    print(f"{device.device_kind}, JAX {jax.__version__}; ms of kernels (of a call) [floor]\n")
     print("| case | forward | forward and backward |\n| --- | ---: | ---: |")
     for name, function, x, lam in CASES:
         report(name, function, x, jnp.float32(lam), kernels=args.kernels)
@@ -137,9 +143,10 @@ def report(name: str, function: Callable, x: Array, lam: Array, *, kernels: bool
         functools.partial(jax.jit(value_and_pullback), x, lam, cotangent),
     ]
     cells, longest = [], []
-    for call in calls:
+    for call, arrays in zip(calls, (2, 4), strict=True):  # x and y; and their cotangents
         wall, events = call_ms(call), events_of(call)
-        cells.append(f"{sum(e.duration for e in events) / 1e6:.3f} ({wall:.3f})")
+        floor = 1e3 * arrays * x.nbytes / BYTES_PER_SECOND
+        cells.append(f"{sum(e.duration for e in events) / 1e6:.3f} ({wall:.3f}) [{floor:.3f}]")
         sums: collections.Counter[str] = collections.Counter()
         for event in events:
             sums[event.kernel] += event.duration

@@ -62,9 +62,14 @@ struct Lines {
 
   JAXTV_HD int64_t count() const { return outer * inner; }
 
+  // Where a line begins.
+  JAXTV_HD int64_t First(int64_t line) const {
+    return (line / inner) * length * inner + line % inner;
+  }
+
   template <typename T>
   JAXTV_HD Line<T> At(T* data, int64_t line) const {
-    return {data + (line / inner) * length * inner + line % inner, inner};
+    return {data + First(line), inner};
   }
 };
 

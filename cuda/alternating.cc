@@ -137,10 +137,12 @@ struct Call {
                  data(reals[2]),
                  data(reals[3]),
                  data(reals[4]),
+                 data(reals[5]),
                  ints(integers[0]),
                  ints(integers[1]),
                  ints(integers[2]),
                  static_cast<bool*>(active.untyped_data()),
+                 nullptr,
                  nullptr};
     const Dimensions dims = x.dimensions();
     const std::vector<int64_t> shape = NumberShape(dims, axes);
@@ -172,9 +174,9 @@ ffi::Error Alternating(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer tar
                        ffi::Result<ffi::AnyBuffer> gap, ffi::Result<ffi::AnyBuffer> bound,
                        ffi::Result<ffi::AnyBuffer> count, ffi::Result<ffi::AnyBuffer> momentum,
                        ffi::Result<ffi::AnyBuffer> energy, ffi::Result<ffi::AnyBuffer> moved,
-                       ffi::Result<ffi::AnyBuffer> due, ffi::Result<ffi::AnyBuffer> vain,
-                       ffi::Result<ffi::AnyBuffer> active, ffi::RemainingRets rets,
-                       ffi::Span<const int64_t> axes) try {
+                       ffi::Result<ffi::AnyBuffer> near, ffi::Result<ffi::AnyBuffer> due,
+                       ffi::Result<ffi::AnyBuffer> vain, ffi::Result<ffi::AnyBuffer> active,
+                       ffi::RemainingRets rets, ffi::Span<const int64_t> axes) try {
   const auto images = ImagesOf(x.dimensions(), axes);
   if (images.has_error()) return images.error();
   const Call call{x,
@@ -185,7 +187,7 @@ ffi::Error Alternating(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer tar
                   first_union,
                   arrays,
                   *y,
-                  {*gap, *bound, *momentum, *energy, *moved},
+                  {*gap, *bound, *momentum, *energy, *moved, *near},
                   {*count, *due, *vain},
                   *active,
                   rets,
@@ -227,6 +229,7 @@ XLA_FFI_DEFINE_HANDLER(kAlternating, Alternating,
                            .Ret<ffi::AnyBuffer>()  // momentum
                            .Ret<ffi::AnyBuffer>()  // energy
                            .Ret<ffi::AnyBuffer>()  // moved
+                           .Ret<ffi::AnyBuffer>()  // near
                            .Ret<ffi::AnyBuffer>()  // due
                            .Ret<ffi::AnyBuffer>()  // vain
                            .Ret<ffi::AnyBuffer>()  // active

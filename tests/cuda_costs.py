@@ -6,7 +6,7 @@
 writes the table that test_cuda_costs.py holds the sources against. It needs nvcc, and nvdisasm of
 the CUDA toolkit or of the package nvidia-cuda-nvdisasm. There are two parts:
 
-- The instructions in the innermost loops of each kernel with a thread for each line, summed over
+- The instructions in the innermost loops of each kernel of lines and of coupled images, summed over
   the loops that come from the same source file, as nvcc compiles them for sm_90.
 - The instructions that a warp issues for one sample of each of its 32 lines, on fixed data: for
   each loop, its instructions times its passes. How often a warp walks is the largest number of
@@ -34,9 +34,10 @@ from cuda_resources import readable
 SOURCES = [
     *(
         f"cuda/lines/{stem}.cu"
-        for stem in ("tv1d", "tv1d_in_step", "pull_back", "pull_back_in_step")
+        for stem in ("tv1d", "tv1d_in_step", "tv1d_warp", "pull_back", "pull_back_in_step")
     ),
     *(f"cuda/images/{stem}.cu" for stem in ("sweeps", "sweeps_in_step", "reverse_in_step")),
+    "cuda/isotropic/steps.cu",
 ]
 
 

@@ -98,7 +98,7 @@ class Emulated:
         target = jnp.zeros(shape, x.dtype)
         numbers = target, target, zero + max_sweeps, one, jnp.where(unions, one, 999)
         floats, ints = (jax.ShapeDtypeStruct(shape, t) for t in (x.dtype, "int32"))
-        results = [x, *[floats] * 2, ints, *[floats] * 3, *[ints] * 2, floats.update(dtype=bool)]
+        results = [x, *[floats] * 2, ints, *[floats] * 4, *[ints] * 2, floats.update(dtype=bool)]
         results = [*results, *[x] * (3 * len(axes) - 1)]
         operands = (x, *numbers, *lams, *duals)
         return self.with_space("jaxtv_alternating", results, *operands, axes=axes)

@@ -92,6 +92,34 @@ def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
 
 
+# Lines in step as columns and rows, rows of channels, warps on columns, on rows, on long columns.
+IN_ONE_LAUNCH = [
+    ((3, 9, 40), (1, 2)),
+    ((6, 8, 5), (0, 1)),
+    ((2, 130, 9), (1, 2)),
+    ((2, 9, 300), (1, 2)),
+    ((1, 700, 3), (1, 2)),
+]
+
+
+@pytest.mark.parametrize(("shape", "axes"), IN_ONE_LAUNCH)
+def test_half_sweeps_in_one_launch_are_those_of_plain_jax(fast, shape, axes):
+    """Of float32 with one weight; every other image has fewer sweeps to make, and then rests."""
+    x, lams, duals = one_weight(shape, axes)
+    unions = every_other(shape, axes)
+    most = jnp.where(unions, 4, 2)
+    got = Search.of([*fast.alternating(x, lams, duals, axes, max_sweeps=most, unions=unions)], axes)
+    want = plain_search(x, lams, duals, axes, most, unions)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
+
+
+def one_weight(shape, axes):
+    x = jnp.array(signal("noise", shape), "float32")
+    lams = [jnp.full((1,) * x.ndim, lam, "float32") for lam in (0.4, 0.3)[: len(axes)]]
+    return x, lams, [0.1 * jnp.roll(x, 1 + a, axes[0]) for a in range(len(axes))]
+
+
 _plain_solve = jax.jit(solve, static_argnames="axes")
 
 
@@ -147,6 +175,20 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
     check.library.set_order("forward")
 
 
+def test_half_sweeps_in_one_launch_race_with_nothing(check):
+    for shape, axes in [((1, 9, 40), (1, 2)), ((6, 3, 2), (0, 1)), ((3, 130, 2), (0, 1))]:
+        x, lams, duals = one_weight(shape, axes)
+        unions, answers = every_other(shape, axes), set()
+        for order, seed in SCHEDULES:
+            check.library.set_order(order, seed)
+            check.library.set_poison(0xFF if seed else 0)
+            found = check.alternating(x, lams, duals, axes, max_sweeps=2, unions=unions)
+            answers.add((*map(bits, found),))
+            assert not check.library.report
+        assert len(answers) == 1
+    check.library.set_order("forward")
+
+
 @pytest.mark.parametrize("lam", [0.1, 1.0])
 def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):
     """Also after sweeps that have not come near the solution, in either type and for any vote."""
@@ -178,7 +220,7 @@ def test_wrong_operands_are_refused(fast):
         )
 
     def search(number=one, count=whole, lams=(one, one), duals=(x, x), bytes_=9):
-        results = [x, *[number] * 2, count, *[number] * 3, *[count] * 2, count.astype(bool)]
+        results = [x, *[number] * 2, count, *[number] * 4, *[count] * 2, count.astype(bool)]
         operands = (x, number, number, count, count, count, *lams, *duals)
         results = [*results, *[x] * 5, space.update(shape=(bytes_,))]
         jax.block_until_ready(fast.image_call("jaxtv_alternating", results, *operands, axes=both))

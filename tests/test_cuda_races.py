@@ -91,6 +91,8 @@ def test_every_synchronisation_is_needed():
         images, unions = jnp.stack([x, y], -1), jnp.ones((1, 1, 2), bool)
         duals = [jnp.zeros_like(dual), dual]
         emulated.alternating(images, lams, duals, (0, 1), max_sweeps=1, unions=unions)
+        one_weight = [jnp.full((1, 1, 1), 0.5, x.dtype)] * 2
+        emulated.alternating(images, one_weight, duals, (0, 1), max_sweeps=1, unions=unions)
         # Two iterations on an image that is coupled.
         zero, image, one = jnp.zeros((1, 1, 1)), x[None], jnp.ones((1, 1, 1), x.dtype)
         numbers = [n.astype("int32") for n in (zero, zero + 2)]
@@ -118,7 +120,7 @@ def test_every_synchronisation_is_needed():
             complaints.append(str(raised.value))
     mutants.library.set_mutant(-1)
     of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
-    of_images = "ReadDuals", "GapOfLines", "GapOfImages", "AdvanceImages", "MakePlan"
+    of_images = "ReadDuals", "GapOfLines", "GapOfImages", "AdvanceImages", "MakePlan", "SweepWalk"
     of_sweeps = "SweepInStep", "ReverseInStep", "SweepImagesOnChip", "ReverseImagesOnChip"
     for kernel in (*of_lines, *of_sweeps, *of_images, "IterateOnRegions"):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Line solves alternate with passes over samples. Those touch no image that is not to be swept; the
+// Lines of float with one weight are swept along an axis by one kernel (sweep_lines.h). Else line
+// solves alternate with passes over samples. Those touch no image that is not to be swept; the
 // lines of such an image are solved again, from the same input to the same result.
 #include "cuda/common/launch.h"
 #include "cuda/images/alternating.h"
 #include "cuda/images/line_parts.h"
 #include "cuda/images/samples.h"
+#include "cuda/images/sweep_lines.h"
 #include "cuda/images/work_space.h"
 #include "cuda/lines/tv1d.h"
 #include "cuda/lines/work_space.h"
@@ -23,84 +25,32 @@ __device__ T NextMomentum(T momentum) {
   return (T(1) + Root(T(1) + T(4) * momentum * momentum)) / T(2);
 }
 
-// v + beta (v - u): where the last two sweeps point to.
-template <typename T>
-struct Extrapolation {
-  T beta;
-
-  __device__ explicit Extrapolation(T momentum)
-      : beta((momentum - T(1)) / NextMomentum(momentum)) {}
-
-  __device__ T operator()(const T* dual, const T* previous, int64_t at) const {
-    const T v = dual[at];
-    return v + beta * (v - previous[at]);
-  }
-};
-
-// The input of the first axis: `from` less the extrapolated dual of another axis, if there is one.
+// The input of the first axis, or that input less the dual of one more axis.
 template <typename T>
 __global__ void __launch_bounds__(kSampleThreads)
-    ExtrapolateDual(const int64_t samples, const int* __restrict__ image_of,
-                    const int* __restrict__ sweeping, const T* __restrict__ momentum,
-                    const T* __restrict__ dual, const T* __restrict__ previous, const T* from,
-                    T* to) {
+    EnterSweep(const int64_t samples, const __grid_constant__ SweptAxis<T> axis) {
   const int64_t at = SampleOfThread();
   if (at >= samples) return;
-  const int image = image_of[at];
-  if (!sweeping[image]) return;
-  to[at] =
-      dual == nullptr ? from[at] : from[at] - Extrapolation<T>(momentum[image])(dual, previous, at);
+  const OfImage<T> image = axis.images.Of(at);
+  if (image.sweeping) axis.Input(image, axis.Read(at), at);
 }
 
-// Sums over a line or an image: the step against the gradient, how far the results along two axes
-// are apart, and |y|^2 of the last axis.
-struct SweepSums {
-  double against, apart, energy;
-
-  __device__ SweepSums Then(const SweepSums& next) const {
-    return {against + next.against, apart + next.apart, energy + next.energy};
-  }
-
-  template <typename F>
-  __device__ SweepSums Each(const F& f) const {
-    return {f(against), f(apart), f(energy)};
-  }
-};
-
-// After the solves along an axis: its dual, the sums over each line, and the input of the axis that
-// is next.
+// What follows from the solves along an axis, the sums over each line, and the input of the axis
+// that is next, if there is one.
 template <typename T>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
-    AdvanceLines(const Lines lines, const int* __restrict__ image_of,
-                 const int* __restrict__ sweeping, const T* __restrict__ momentum,
-                 const T* __restrict__ input, const T* __restrict__ result, T* __restrict__ dual,
-                 T* __restrict__ previous, const T* __restrict__ before, T* __restrict__ next_input,
-                 const T* __restrict__ next_dual, const T* __restrict__ next_previous,
+    AdvanceLines(const Lines lines, const __grid_constant__ SweptAxis<T> axis,
+                 const __grid_constant__ SweptAxis<T> next, T* __restrict__ next_input,
                  SweepSums* __restrict__ sums) {
   const LinePart part(lines);
-  const int64_t first = lines.At(image_of, part.line).data - image_of;
-  const int image = image_of[first];
-  const Extrapolation<T> extrapolated(momentum[image]);
+  const int64_t first = lines.First(part.line);
+  const OfImage<T> image = axis.images.Of(first);
   SweepSums mine{0.0, 0.0, 0.0};
-  if (sweeping[image]) {
+  if (image.sweeping) {
     part.ForSpread([&](int64_t k) {
       const int64_t at = first + k * lines.inner;
-      const T y = result[at], v = input[at] - y;
-      if (previous != nullptr) {
-        const T old = dual[at], ahead = extrapolated(dual, previous, at);
-        mine.against += double(ahead - v) * double(v - old);
-        previous[at] = old;
-      }
-      dual[at] = v;
-      if (before != nullptr) {
-        const double apart = double(y - before[at]);
-        mine.apart += apart * apart;
-      }
-      if (next_input == nullptr) {
-        mine.energy += double(y) * double(y);
-      } else {
-        next_input[at] = y + extrapolated(next_dual, next_previous, at);
-      }
+      mine = mine.And(axis.Finish(image, axis.ReadAgain(at), at, axis.result[at]));
+      if (next_input != nullptr) next_input[at] = next.Input(image, next.Read(at), at);
     });
   }
   if (sums == nullptr) return;
@@ -130,14 +80,15 @@ __global__ void __launch_bounds__(kImageThreads)
   __syncthreads();
   if (threadIdx.x != 0) return;
   SweepSums total = is_first ? SweepSums{0.0, 0.0, 0.0} : of_images[i];
+  total.energy = 0.0;  // of the last axis alone
   for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
   of_images[i] = total;
   if (!is_last) return;
-  const T energy = T(total.energy);
-  const bool restart = total.against > 0.0 || (three_axes && energy > numbers.energy[i]);
+  const bool restart = total.against > 0.0 || (three_axes && T(total.energy) > numbers.energy[i]);
+  if (three_axes) numbers.energy[i] = T(total.energy);
   const T momentum = restart ? T(1) : NextMomentum(numbers.momentum[i]);
   numbers.momentum[i] = momentum;
-  numbers.energy[i] = energy;
+  numbers.beta[i] = (momentum - T(1)) / NextMomentum(momentum);
   numbers.moved[i] = T(sqrt(total.apart));
   numbers.count[i] += 1;
   numbers.sweeping[i] = numbers.Unfinished(i);
@@ -146,53 +97,87 @@ __global__ void __launch_bounds__(kImageThreads)
 }  // namespace
 
 template <typename T>
+Alternating<T>::Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes,
+                            int64_t images, const int* image_of, const ImageNumbers<T>& numbers,
+                            const T* x, void* scratch)
+    : stream_(stream),
+      axes_(axes),
+      images_(images),
+      swept_{image_of, numbers.sweeping, numbers.beta},
+      numbers_(numbers),
+      x_(x),
+      scratch_(scratch),
+      in_one_launch_(sizeof(T) == sizeof(float) && axes.size() <= 2) {
+  for (const SolvedAxis<T>& axis : axes) {
+    in_one_launch_ = in_one_launch_ && SweptInOneLaunch(axis.lines, axis.weights);
+  }
+}
+
+template <typename T>
+SweptAxis<T> Alternating<T>::Swept(size_t a) const {
+  const SolvedAxis<T>& axis = axes_[a];
+  SweptAxis<T> swept{swept_,     a == 0,      x_,        nullptr,      nullptr,
+                     axis.input, axis.result, axis.dual, axis.previous};
+  const size_t ahead = a > 0 ? a : 1;
+  if (ahead < axes_.size()) {
+    swept.ahead_dual = axes_[ahead].dual;
+    swept.ahead_previous = axes_[ahead].previous;
+  }
+  if (a > 0) swept.from = axes_[a - 1].result;
+  return swept;
+}
+
+template <typename T>
 Status Alternating<T>::Sweep() const {
-  Status status = Extrapolate();
+  Status status = in_one_launch_ ? Status{} : Enter();
   for (size_t a = 0; a < axes_.size() && status.error == cudaSuccess; ++a) {
-    const SolvedAxis<T>& axis = axes_[a];
-    status =
-        ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam, axis.result, scratch_);
-    if (status.error == cudaSuccess) status = Advance(a);
+    const bool is_last = a + 1 == axes_.size();
+    // The line solves between two axes must not touch the sums.
+    WorkSpace space(static_cast<char*>(scratch_) + SampleCount(axes_) * kProxSampleBytes);
+    SweepSums* const of_images = space.Take<SweepSums>(images_);
+    SweepSums* const of_lines = space.Take<SweepSums>(axes_[a].lines.count());
+    SweepSums* const wanted = a > 0 || is_last ? of_lines : nullptr;
+    status = in_one_launch_ ? Half(a, wanted) : HalfInSteps(a, wanted);
+    if (status.error != cudaSuccess || wanted == nullptr) continue;
+    status = Launch("AdvanceImages", AdvanceImages<T>, Grid{images_, kImageThreads, 0, stream_},
+                    numbers_, axes_[a].first, axes_[a].member, axes_[a].members, a <= 1, is_last,
+                    axes_.size() > 2, of_lines, of_images);
   }
   return status;
 }
 
 template <typename T>
-Status Alternating<T>::Extrapolate() const {
-  const int64_t samples = SampleCount(axes_);
-  const Grid grid = SampleGrid(samples, stream_);
-  LaunchSequence launches;
-  const T* from = x_;
-  T* const to = axes_[0].input;
-  const T* const none = nullptr;
-  for (size_t a = axes_.size() > 1 ? 1 : 0; a < axes_.size(); ++a) {
-    launches.Add("ExtrapolateDual", ExtrapolateDual<T>, grid, samples, image_of_, numbers_.sweeping,
-                 numbers_.momentum, a > 0 ? axes_[a].dual : none, a > 0 ? axes_[a].previous : none,
-                 from, to);
-    from = to;
+Status Alternating<T>::Half(size_t a, SweepSums* sums) const {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return SweepLines(stream_, axes_[a].lines, axes_[a].weights, axes_[a].lam, Swept(a), sums);
   }
-  return launches.status();
+  return {};
 }
 
 template <typename T>
-Status Alternating<T>::Advance(size_t a) const {
+Status Alternating<T>::HalfInSteps(size_t a, SweepSums* sums) const {
   const SolvedAxis<T>& axis = axes_[a];
-  const bool is_last = a + 1 == axes_.size(), is_summed = a > 0 || is_last;
-  // The line solves between two axes must not touch the sums.
-  WorkSpace space(static_cast<char*>(scratch_) + SampleCount(axes_) * kProxSampleBytes);
-  SweepSums* const of_images = space.Take<SweepSums>(images_);
-  SweepSums* const of_lines = space.Take<SweepSums>(axis.lines.count());
-  const SolvedAxis<T>* const next = is_last ? nullptr : &axes_[a + 1];
+  const Status status =
+      ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam, axis.result, scratch_);
+  if (status.error != cudaSuccess) return status;
+  const bool is_last = a + 1 == axes_.size();
+  const size_t next = is_last ? a : a + 1;
+  return Launch("AdvanceLines", AdvanceLines<T>, LinePartGrid(axis.lines, stream_), axis.lines,
+                Swept(a), Swept(next), is_last ? nullptr : axes_[next].input, sums);
+}
+
+template <typename T>
+Status Alternating<T>::Enter() const {
+  const int64_t samples = SampleCount(axes_);
+  const Grid grid = SampleGrid(samples, stream_);
   LaunchSequence launches;
-  launches.Add("AdvanceLines", AdvanceLines<T>, LinePartGrid(axis.lines, stream_), axis.lines,
-               image_of_, numbers_.sweeping, numbers_.momentum, axis.input, axis.result, axis.dual,
-               axis.previous, a > 0 ? axes_[a - 1].result : nullptr, next ? next->input : nullptr,
-               next ? next->dual : nullptr, next ? next->previous : nullptr,
-               is_summed ? of_lines : nullptr);
-  if (is_summed) {
-    launches.Add("AdvanceImages", AdvanceImages<T>, Grid{images_, kImageThreads, 0, stream_},
-                 numbers_, axis.first, axis.member, axis.members, a <= 1, is_last, axes_.size() > 2,
-                 of_lines, of_images);
+  SweptAxis<T> swept = Swept(0);
+  launches.Add("EnterSweep", EnterSweep<T>, grid, samples, swept);
+  swept.from = swept.input;
+  for (size_t a = 2; a < axes_.size(); ++a) {
+    swept.ahead_dual = axes_[a].dual;
+    swept.ahead_previous = axes_[a].previous;
+    launches.Add("EnterSweep", EnterSweep<T>, grid, samples, swept);
   }
   return launches.status();
 }

@@ -8,6 +8,8 @@
 
 #include "cuda/common/status.h"
 #include "cuda/images/axes.h"
+#include "cuda/images/sweep_sums.h"
+#include "cuda/images/swept_axis.h"
 
 namespace jaxtv::cuda {
 
@@ -18,15 +20,16 @@ struct ImageNumbers {
   const T *target, *rounding;
   const int *max_sweeps, *first_test, *first_union;
   // How far the search has come: the fields of Search in jaxtv/_plain/alternating.py.
-  T *gap, *bound, *momentum, *energy, *moved;
+  T *gap, *bound, *momentum, *energy, *moved, *near;
   int *count, *due, *vain;
   bool* active;
   int* sweeping;  // whether there is a sweep before the next test
+  T* beta;        // Nesterov's weight in the next sweep
 
   // Before the next test, and before the image stands still for the first time.
   __device__ bool Unfinished(int64_t i) const {
-    const int last = due[i] < max_sweeps[i] ? due[i] : max_sweeps[i];
-    return active[i] && count[i] < last && !(moved[i] <= rounding[i] && vain[i] == 0);
+    const bool still = moved[i] <= rounding[i] && vain[i] == 0;
+    return active[i] && count[i] < due[i] && moved[i] > near[i] && !still;
   }
 };
 
@@ -36,29 +39,29 @@ class Alternating {
   // `image_of`: the number of its image, for each sample. `scratch`: as for a Certifier, used in
   // Sweep alone.
   Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
-              const int* image_of, const ImageNumbers<T>& numbers, const T* x, void* scratch)
-      : stream_(stream),
-        axes_(axes),
-        images_(images),
-        image_of_(image_of),
-        numbers_(numbers),
-        x_(x),
-        scratch_(scratch) {}
+              const int* image_of, const ImageNumbers<T>& numbers, const T* x, void* scratch);
 
   // Sweeps over the images that are `sweeping`, and decides which of them still are.
   Status Sweep() const;
 
+  // How many sweeps to launch before the host asks whether any image is still swept. In vain they
+  // cost but the launches, or else all line solves.
+  int SweepsAtOnce() const { return in_one_launch_ ? 4 : 2; }
+
  private:
-  Status Extrapolate() const;
-  Status Advance(size_t a) const;
+  SweptAxis<T> Swept(size_t a) const;
+  Status Enter() const;
+  Status Half(size_t a, SweepSums* sums) const;
+  Status HalfInSteps(size_t a, SweepSums* sums) const;
 
   cudaStream_t stream_;
   const std::vector<SolvedAxis<T>>& axes_;
   int64_t images_;
-  const int* image_of_;
+  SweptImages<T> swept_;
   const ImageNumbers<T>& numbers_;
   const T* x_;
   void* scratch_;
+  bool in_one_launch_;  // each half of a sweep
 };
 
 }  // namespace jaxtv::cuda

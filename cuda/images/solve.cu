@@ -13,10 +13,7 @@ namespace jaxtv::cuda {
 namespace {
 
 constexpr int kPlanThreads = 256;
-constexpr int kVainTests = 6;  // tests without progress, in a row, that end the sweeps
-
-// Sweeps launched at once: an image may stand still before its test is due.
-constexpr int kMostSweeps = 64;
+constexpr int kVainTests = 3;  // tests without progress, in a row, that end the sweeps
 
 // What the host is told.
 struct Plan {
@@ -69,8 +66,10 @@ __device__ void StartImage(const ImageNumbers<T>& n, int64_t i) {
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
   n.gap[i] = n.bound[i] = n.energy[i] = n.moved[i] = kInfinity;
   n.momentum[i] = T(1);
+  n.beta[i] = T(0);
   n.count[i] = n.vain[i] = 0;
-  n.due[i] = n.first_test[i];
+  n.near[i] = n.target[i] / T(2);
+  n.due[i] = min(n.first_test[i], n.max_sweeps[i]);
   n.active[i] = n.max_sweeps[i] > 0;
 }
 
@@ -89,17 +88,20 @@ __device__ void Judge(const ImageNumbers<T>& n, const Findings<T>& found, bool w
   n.bound[i] = found.bound[i];
 }
 
-// After a test: whether the image goes on, and when its next test is due. The bound falls about
-// like 1 / sweeps^2.
+// After a test: whether the image goes on, and when its next test is due, as by _next_test in
+// jaxtv/_plain/alternating.py.
 template <typename T>
 __device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
   if (!n.active[i]) return;
   const bool still = n.moved[i] <= n.rounding[i];
   n.vain[i] = still && n.bound[i] > T(0.9) * before ? n.vain[i] + 1 : 0;
   n.active[i] = n.bound[i] > n.target[i] && n.count[i] < n.max_sweeps[i] && n.vain[i] < kVainTests;
+  const double missing = 0.95 * double(n.bound[i]) / double(n.target[i]);
+  const bool moves = n.active[i] && !still;
+  n.near[i] = moves ? T(double(n.moved[i]) * pow(missing, -1.0 / 0.85)) : T(0);
   n.moved[i] = std::numeric_limits<T>::infinity();
-  const double factor = fmin(fmax(pow(double(n.bound[i] / n.target[i]), 0.45), 1.15), 1.4);
-  n.due[i] = max(n.count[i] + 1, int(fmin(ceil(n.count[i] * factor), 2e9)));
+  const int ahead = max(still ? n.count[i] / 2 : n.count[i], 3);
+  n.due[i] = n.count[i] + min(ahead, n.max_sweeps[i] - n.count[i]);
 }
 
 enum class Step { kStart, kSweeps, kVote, kUnion };
@@ -127,7 +129,7 @@ __global__ void __launch_bounds__(kPlanThreads)
     if (is_test && !union_wanted) Conclude(n, found.before[i], i);
     n.sweeping[i] = n.Unfinished(i);
     active |= n.active[i];
-    if (n.sweeping[i]) sweeps = max(sweeps, min(n.due[i], n.max_sweeps[i]) - n.count[i]);
+    if (n.sweeping[i]) sweeps = max(sweeps, n.due[i] - n.count[i]);
   }
   active = __syncthreads_or(active);
   __shared__ int most[kPlanThreads];
@@ -151,6 +153,7 @@ class Solver {
         image_of_(space_.Take<int>(samples_)),
         point_(space_.Take<T>(samples_)) {
     p_.numbers.sweeping = space_.Take<int>(p_.images);
+    p_.numbers.beta = Numbers();
     for (SolvedAxis<T>& axis : p_.axes) axis.input = space_.Take<T>(samples_);
   }
 
@@ -163,7 +166,7 @@ class Solver {
     if (status.error == cudaSuccess) status = Next(Step::kStart, false, &plan);
     while (status.error == cudaSuccess && plan.active) {
       if (plan.sweeps > 0) {
-        const int ahead = std::min(plan.sweeps, kMostSweeps);
+        const int ahead = std::min(plan.sweeps, sweeper.SweepsAtOnce());
         for (int k = 0; k < ahead && status.error == cudaSuccess; ++k) status = sweeper.Sweep();
         if (status.error == cudaSuccess && ahead < plan.sweeps) {
           status = Next(Step::kSweeps, false, &plan);

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/line.h"
+#include "core/tv1d.h"
 #include "cuda/common/shared_address.h"
 #include "cuda/lines/walk_in_step.h"
 
@@ -61,6 +62,15 @@ __device__ bool ProxInStep(const SlottedLine<Stride>& line, const float* inverse
   while (!walk.AtEnd()) walk.Step();
   const bool walked = walk.Finish() && w >= kLeastWeight;
   return FillRuns(line, n, y) && walked;
+}
+
+// The same whatever the line is.
+template <int kFloats>
+__device__ void SolveInStep(const SlottedLine<Floats<kFloats>>& line, const float* inverses,
+                            const Line<const float>& lam, int n, const Line<float>& y) {
+  if (!ProxInStep(line, inverses, lam[0], n, y)) {
+    ProxLine(Line<const float>{line.samples, kFloats}, lam, n, y);
+  }
 }
 
 }  // namespace

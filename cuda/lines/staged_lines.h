@@ -56,7 +56,25 @@ struct StagedRows : LineTile {
     }
   }
 
+  // The samples of the tile that this lane copies, for InBatches: every 32nd one, in the order of
+  // memory.
+  __device__ int Copies() const {
+    return (count * int(lines.length) - int(threadIdx.x) + kWarp - 1) / kWarp;
+  }
+  __device__ int64_t At(int i) const { return first * lines.length + i * kWarp + threadIdx.x; }
+  __device__ int Slot(int i) const {
+    const int inner = int(lines.inner), length = int(lines.length), of_group = length * inner;
+    const int e = i * kWarp + int(threadIdx.x), group = Quotient(e, of_group);
+    const int rest = e - group * of_group, k = Quotient(rest, inner);
+    return (group * inner + rest - k * inner) * Stride() + k;
+  }
+
  private:
+  // a / b for a below 32 * 128: a + 1/2 is farther from all multiples of b than rounding.
+  __device__ static int Quotient(int a, int b) {
+    return int(__fdividef(float(a) + 0.5f, float(b)));
+  }
+
   // Whether four samples at a time belong to one line and are aligned.
   __device__ bool InVectors(const float* array) const {
     return lines.inner == 1 && lines.length % 4 == 0 &&
@@ -112,6 +130,11 @@ struct StagedColumns {
       at += lines.inner;
     }
   }
+
+  // As of StagedRows: the samples of the lane's line.
+  __device__ int Copies() const { return int(threadIdx.x) < count ? int(lines.length) : 0; }
+  __device__ int64_t At(int i) const { return lines.First(first + threadIdx.x) + i * lines.inner; }
+  __device__ int Slot(int i) const { return i * kStep + int(threadIdx.x); }
 
   __device__ Line<float> Out(float* y, float*) const { return lines.At(y, first + threadIdx.x); }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A warp for 32 short lines, a lane for each, walked in step (walk_in_step.h) in shared memory.
-// Lines that are not fit for that are solved there by core/tv1d.h.
-#include "core/tv1d.h"
+// A warp for 32 short lines, a lane for each, walked in step (prox_in_step.h) in shared memory.
 #include "cuda/common/launch.h"
 #include "cuda/lines/prox_in_step.h"
 #include "cuda/lines/staged_lines.h"
@@ -27,10 +25,7 @@ __global__ void __launch_bounds__(kWarp)
     const int first = tile.First();
     const Line<const float> lambda = weights.At(lam, tile.first + threadIdx.x);
     const SlottedLine<Floats<Layout::kStep>> line{samples + first, slots + first, {}};
-    const Line<float> out = tile.Out(y, slots);
-    if (!ProxInStep(line, inverses, lambda[0], n, out)) {
-      ProxLine(Line<const float>{line.samples, line.stride}, lambda, n, out);
-    }
+    SolveInStep(line, inverses, lambda, n, tile.Out(y, slots));
   }
   tile.Store(slots, y);
 }

@@ -14,6 +14,7 @@
 
 #include "core/line.h"
 #include "cuda/common/launch.h"
+#include "cuda/common/scan.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -70,25 +71,56 @@ struct WarpLines {
   }
 
   __device__ void Load(const float* x, float* cells) const {
-    Visit(x, cells, [](const float& at, float& cell) { cell = at; });
+    Visit([=](int64_t at, int cell) { cells[cell] = x[at]; });
     Synchronize();
   }
 
-  __device__ void Store(float* y, float* cells) const {
+  __device__ void Store(float* y, const float* cells) const {
     Synchronize();
-    Visit(y, cells, [](float& at, const float& cell) { at = cell; });
+    Visit([=](int64_t at, int cell) { y[at] = cells[cell]; });
   }
+
+  // The samples that this thread copies, for InBatches.
+  __device__ int Copies() const {
+    if (copied >= lines.count()) return 0;
+    return (int(lines.length) - first + Shape::kLanes - 1) / Shape::kLanes;
+  }
+  __device__ int64_t At(int i) const {
+    return lines.First(copied) + (first + i * Shape::kLanes) * lines.inner;
+  }
+  __device__ int Slot(int i) const { return Shape::Cell(first + i * Shape::kLanes); }
+
+  // The sum over the threads that copy a line, in the first kWarps threads of the block, or in all
+  // of its warp.
+  template <typename Sum>
+  __device__ Sum OverLine(Sum mine) const {
+    for (int distance = apart ? 1 : Shape::kWarps; distance < Shape::kLanes; distance *= 2) {
+      mine = mine.Then(mine.Each(
+          [distance](auto number) { return __shfl_xor_sync(kAllLanes, number, distance); }));
+    }
+    if (apart) return mine;
+    __shared__ Sum of_warps[Shape::kWarps][Shape::kWarps];
+    const int warp = int(threadIdx.x) / Shape::kLanes, lane = int(threadIdx.x) % Shape::kLanes;
+    if (lane < Shape::kWarps) of_warps[warp][lane] = mine;
+    __syncthreads();
+    Sum total = of_warps[0][slot];
+    for (int w = 1; w < Shape::kWarps; ++w) total = total.Then(of_warps[w][slot]);
+    return total;
+  }
+
+  // Whether this thread is the first one that copies its line.
+  __device__ bool IsFirst() const { return first == 0 && copied < lines.count(); }
 
  private:
-  template <typename T, typename Copy>
-  __device__ void Visit(T* array, float* cells, const Copy& copy) const {
+  template <typename Copy>
+  __device__ void Visit(const Copy& copy) const {
     if (copied >= lines.count()) return;
-    const Line<T> at = lines.At(array, copied);
+    const int64_t begin = lines.First(copied);
     const int n = int(lines.length);
 #pragma unroll
     for (int i = 0; i < Shape::kSamples; ++i) {
       const int k = first + i * Shape::kLanes;
-      if (k < n) copy(at[k], cells[Shape::Cell(k)]);
+      if (k < n) copy(begin + k * lines.inner, Shape::Cell(k));
     }
   }
 };

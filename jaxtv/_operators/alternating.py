@@ -35,7 +35,7 @@ def solve(
         size 1 along `axes`, else the size of x.
       rounding: the error of an image whose pixels are rounded, of x's dtype.
       max_sweeps: int32, at most so many; an image of 0 is left as it is.
-      first_test: int32, after how many sweeps to look at the certificate first.
+      first_test: int32, after how many sweeps at the latest to look at the certificate first.
       first_union: int32, from how many sweeps on to try the point of all equalities too.
       lams: weights, one for each of `axes`, as for `tv1d.prox`.
       duals: v_a to start from, one for each of `axes`, of the shape of x.
@@ -51,7 +51,7 @@ def solve(
 
 def _results(x: ShapedArray, *_: ShapedArray, axes: tuple[int, ...]) -> list[ShapedArray]:
     float_, int_ = x.dtype, jnp.dtype("int32")
-    numbers = [float_] * 2 + [int_] + [float_] * 3 + [int_] * 2 + [jnp.dtype(bool)]
+    numbers = [float_] * 2 + [int_] + [float_] * 4 + [int_] * 2 + [jnp.dtype(bool)]
     images = [x] * (3 * len(axes) - 1)
     return [x, *(sharding.reduced(x, axes, dtype) for dtype in numbers), *images]
 
