@@ -172,12 +172,9 @@ ffi::Error LinearProblem(ffi::ThreadPool pool, ffi::AnyBuffer source, ffi::AnyBu
           return !(found > goal);
         });
       }
-      for (int c = 0; c < grid.channels; ++c) {
-        for (int64_t row = 0; row < grid.rows; ++row) {
-          const T* z_row = state.Y(c, row);
-          std::copy_n(z_row, grid.length(), to + c * grid.pixels() + row * grid.length());
-        }
-      }
+      state.ForRows(run, [&](int64_t row, auto&) {
+        state.CopyRow(row, [&](int c) { return state.Y(c, row); }, to);
+      });
       if (!std::isfinite(square)) std::fill_n(to, size, std::numeric_limits<T>::quiet_NaN());
       static_cast<T*>(residual->untyped_data())[i] = T(found);
       sweeps->typed_data()[i] = int32_t(made);

@@ -52,20 +52,14 @@ struct ProxImage {
       iteration.SetImageFromDuals(run);
       if (!met(limit == 0)) sweeps = Iterate(run, iteration, limit, met);
     }
-    state.ForRows(run, [&](int64_t row, auto&) { CopyRow(state, row); });
-    return {found, sweeps};
-  }
-
- private:
-  void CopyRow(State<T>& state, int64_t row) const {
-    for (int c = 0; c < grid.channels; ++c) {
-      const int64_t at = c * grid.pixels() + row * grid.length();
-      std::copy_n(state.Y(c, row), grid.length(), y + at);
+    state.ForRows(run, [&](int64_t row, auto&) {
+      state.CopyRow(row, [&](int c) { return state.Y(c, row); }, y);
       for (int a = 0; a < grid.axes(); ++a) {
-        const T* p = state.Dual(a * grid.channels + c, row);
-        std::copy_n(p, grid.length(), duals[size_t(a)] + at);
+        const int first = a * grid.channels;
+        state.CopyRow(row, [&](int c) { return state.Dual(first + c, row); }, duals[size_t(a)]);
       }
-    }
+    });
+    return {found, sweeps};
   }
 };
 

@@ -34,7 +34,7 @@ class Iteration {
           SetDual(duals[size_t(a)].Row(grid_, c, row), duals[size_t(a)].stride.back(), a, row, p);
         }
       }
-      for (int c = 0; c < grid_.channels; ++c) FillRow(T(0), state_.Ahead(c, row));
+      for (int c = 0; c < grid_.channels; ++c) ClearRow(state_.Ahead(c, row));
     });
     state_.ForRows(
         run, [&](int64_t row, Scratch& scratch) { StepDuals(row, {T(0), T(0), T(1)}, scratch); });
@@ -43,14 +43,14 @@ class Iteration {
   template <typename Run>
   void SetDualsToZero(const Run& run) {
     state_.ForRows(run, [&](int64_t row, Scratch&) {
-      for (int k = 0; k < state_.members; ++k) FillRow(T(0), state_.Dual(k, row));
+      for (int k = 0; k < state_.members; ++k) ClearRow(state_.Dual(k, row));
     });
   }
 
   template <typename Run>
   void SetImageToZero(const Run& run) {
     state_.ForRows(run, [&](int64_t row, Scratch&) {
-      for (int c = 0; c < grid_.channels; ++c) FillRow(T(0), state_.Y(c, row));
+      for (int c = 0; c < grid_.channels; ++c) ClearRow(state_.Y(c, row));
     });
   }
 
@@ -90,7 +90,7 @@ class Iteration {
   }
 
  private:
-  void FillRow(T value, T* row) const { std::fill(row - 1, row + grid_.length() + 1, value); }
+  void ClearRow(T* row) const { std::fill(row - 1, row + grid_.length() + 1, T(0)); }
 
   // A row of duals from elsewhere, of stride 0 or 1; those of an open end are 0.
   void SetDual(const T* from, int64_t stride, int axis, int64_t row, T* p) const {

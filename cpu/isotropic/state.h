@@ -60,6 +60,14 @@ class State {
     return weighted_.count() > 0 ? weighted_.Row(channel, row) : Data(channel, row);
   }
 
+  // Copies row `row` of an image, `from(channel)`, to an array like the data.
+  template <typename From>
+  void CopyRow(int64_t row, const From& from, T* to) const {
+    for (int c = 0; c < grid.channels; ++c) {
+      std::copy_n(from(c), grid.length(), to + c * grid.pixels() + row * grid.length());
+    }
+  }
+
   // Work space of a thread.
   struct Scratch {
     explicit Scratch(const State& state)
