@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h in lock step, one line per vector lane. Lanes stand at different places
-// of their lines, so each step gathers one sample per lane. A difference between lanes is a mask,
-// never a branch (but see Run): the first step of a run is an ordinary step from levels and length
-// 0, with the carried weight as height of both paths and with both touches forced; a jump only
-// resets the lane to that state and is logged. A lane that has finished takes the next line, so the
-// cost is the mean number of steps of a line, not the maximum over lanes.
+// of their lines, so each step gathers samples for each lane. A difference between lanes is a mask,
+// never a branch (but see Jumps). A jump is logged, and its lane goes back to the first sample of
+// the next run. A lane that has finished takes the next line, so the cost is the mean number of
+// steps of a line, not the maximum over lanes.
 #pragma once
 
 #include "core/tv1d.h"
@@ -16,19 +15,22 @@ namespace JAXTV_ISA {
 // How many vectors of lanes are walked in turn, to hide the latency of each.
 constexpr int kInterleaved = 2;
 
-// One vector of lanes on their walks; the names are those of core/tv1d.h.
+// One vector of lanes on their walks; the names are those of core/tv1d.h. A lane is fresh if its
+// next sample starts a run. Then its paths have the height that is carried over the jump before
+// and, without edge weights, its levels are those that the sample will leave as they are.
 template <typename T>
 struct Walkers {
   IntVec<T> place, end;             // the next sample, the last one of the line
   IntVec<T> place_low, place_high;  // the places of the last touches
   IntVec<T> shift;                  // see Field::queue_shift
-  IntVec<T> repeats;                // samples that were looked at again
+  IntVec<T> spare;                  // what of the budget would be left at place 0
   Vec<T> first, low, high, path_low, path_high, length;
+  Vec<T> carried;        // -u before the run
   Vec<T> w;              // without edge weights: the weight of the line
   Vec<T> w_low, w_high;  // with edge weights: the weights at the last touches
-  Vec<T> reach, growth;  // with edge weights: |u| at the start of the run, and what a sample adds
-  Mask<T> fresh;         // the next sample starts a run
-  uint32_t active;
+  Vec<T> growth;         // with edge weights: what a sample adds to their reach
+  Mask<T> fresh, parked;
+  uint32_t active;  // the lanes that are not parked
 };
 
 // The memory that the walkers read and write.
@@ -61,7 +63,7 @@ class Walk {
 
  public:
   explicit Walk(const Field<T>& field)
-      : field_(field), budget_(Int<T>(RepeatBudget(field.length, field.length - 1))) {}
+      : field_(field), budget_(Int<T>(RepeatBudget(field.length, 0))) {}
 
   // Walks all lines of the queue. Calls unfinished(place) for each line over budget, with its place
   // in the tiles. Returns the number of jumps logged.
@@ -69,133 +71,172 @@ class Walk {
   int64_t Run(const Unfinished& unfinished) {
     Walkers<T> walkers[kInterleaved] = {};
     for (auto& s : walkers) Refill(s, kAllLanes<T>);
-    // Where in most steps of a vector no lane jumps, a branch around what jumps need saves time;
-    // elsewhere it would be mispredicted. Both give the same.
-    constexpr int kRounds = 64, kSteps = kRounds * kInterleaved * kWindow<T>;
-    for (bool active = true, rare = false; active;) {
+    constexpr int kRounds = 16, kSteps = kRounds * kInterleaved * kWindow<T>;
+    Jumps jumps = Jumps::kSome;
+    for (bool active = true; active;) {
       const int64_t before = logged_;
       for (int round = 0; round < kRounds && active; ++round) {
-        active = rare ? Round<true>(walkers, unfinished) : Round<false>(walkers, unfinished);
+        active = jumps == Jumps::kFew    ? Round<Jumps::kFew>(walkers, unfinished)
+                 : jumps == Jumps::kSome ? Round<Jumps::kSome>(walkers, unfinished)
+                                         : Round<Jumps::kMany>(walkers, unfinished);
       }
-      rare = logged_ - before < kSteps / 4;
+      const int64_t logged = logged_ - before;
+      jumps = logged < kSteps / 4          ? Jumps::kFew
+              : logged < kSteps * kRow / 4 ? Jumps::kSome
+                                           : Jumps::kMany;
     }
     return logged_;
   }
 
  private:
+  // How many jumps there are decides how a step is taken; all ways give the same. Where in most
+  // steps of a vector no lane jumps, a branch around what jumps need saves time; elsewhere it would
+  // be mispredicted. Where most runs are of one sample, the next one mostly starts at the sample
+  // that ended it, and its lane takes that at once.
+  enum class Jumps { kFew, kSome, kMany };
+
   // A window further on all lines. False where there is none left.
-  template <bool kRare, typename Unfinished>
+  template <Jumps kJumps, typename Unfinished>
   JAXTV_ALWAYS_INLINE bool Round(Walkers<T> (&walkers)[kInterleaved],
                                  const Unfinished& unfinished) {
     bool active = false;
 #pragma GCC unroll 4
     for (auto& s : walkers) {
       if (s.active == 0) continue;
-      Advance<kRare>(s, unfinished);
+      Advance<kJumps>(s, unfinished);
       active = true;
     }
     return active;
   }
 
+  // What happened to the lanes of a vector within a window.
+  struct Events {
+    M finished;  // these have finished their line, or had none
+    M back;      // these go back to `start`, the first sample of their next run,
+    M late;      // and these of them are over budget there
+    I start;     // elsewhere where the next window starts
+  };
+
   // One window further, or less where there is a jump.
-  template <bool kRare, typename Unfinished>
+  template <Jumps kJumps, typename Unfinished>
   JAXTV_ALWAYS_INLINE void Advance(Walkers<T>& s, const Unfinished& unfinished) {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
-    M stay{};
-    Step<kRare, false>(s, x.sample[0], w.sample[0], M{}, &stay);
+    Events events = {s.parked, M{}, M{}, s.place + Int<T>(kWindow<T>)};
+    s.first = Select(s.fresh, x.sample[0], s.first);
+    Step<kJumps, false>(s, s.place, x.sample[0], w.sample[0], &events);
     if constexpr (kWindow<T> == 2) {
-      Step<kRare, true>(s, x.sample[1], w.sample[1], Or(s.fresh, stay), &stay);
+      Step<kJumps, true>(s, s.place + 1, x.sample[1], w.sample[1], &events);
     }
-    const I allowed = budget_ - kRepeats * (s.end - s.place);
-    const M late = And(s.fresh, Less(allowed, s.repeats));
-    const uint32_t events = Bits<T>(Or(stay, late)) & s.active;
-    if (__builtin_expect(events != 0, 0)) {
-      if (const uint32_t over = Bits<T>(late) & s.active) {
+    s.place = Select(events.finished, s.place, events.start);
+    s.fresh = events.back;
+    if (kJumps != Jumps::kFew || Bits<T>(events.back) != 0) StartRuns(s, events.back);
+    const uint32_t ended = Bits<T>(Or(events.finished, events.late)) & s.active;
+    if (__builtin_expect(ended != 0, 0)) {
+      if (const uint32_t over = Bits<T>(events.late) & s.active) {
         for (int l = 0; l < kRow; ++l) {
-          if (over >> l & 1) {
-            unfinished(s.place[l] * kRow + s.shift[l]);
-          }
+          if (over >> l & 1) unfinished(s.place[l] * kRow + s.shift[l]);
         }
       }
-      Refill(s, events);
+      Refill(s, ended);
     }
   }
 
-  // Takes one sample. `kRare`: jumps are. In a later step of the window, lanes that were stopped
-  // are `idle`, and no other starts a run. `stay`: lanes that have finished their line.
-  template <bool kRare, bool kLater>
-  JAXTV_ALWAYS_INLINE void Step(Walkers<T>& s, V x, V edge, M idle, M* stay) {
+  // Takes the sample at `place`. Lanes that finished or go back take part, in vain. In a later step
+  // of the window no lane is fresh.
+  template <Jumps kJumps, bool kLater>
+  JAXTV_ALWAYS_INLINE void Step(Walkers<T>& s, I place, V x, V edge, Events* events) {
     const V zero{};
-    const M calm = kLater ? idle : s.fresh;
-    const M at_end = Equal(s.place, s.end);
+    const M idle = Or(events->finished, events->back);
+    const M at_end = Equal(place, s.end);
     const V weight = kOpen    ? (kEdges ? Min<T>(V{} + field_.cap, edge) : s.w)
                      : kEdges ? edge
                               : Select(at_end, zero, s.w);
 
-    if (!kLater) s.first = Select(s.fresh, x, s.first);
     const V sample = x - s.first;
     const V a = s.path_low + (sample - s.low);
     const V b = s.path_high + (sample - s.high);
-    s.length = kLater ? Select(idle, s.length, s.length + T(1)) : s.length + T(1);
+    s.length = s.length + T(1);
     const V inverse = T(1) / s.length;
+    const V reach = Max<T>(s.carried, -s.carried);
     const V growth = kOpen ? V{} + field_.growth : s.growth;
-    const V w = kEdges ? Min<T>(s.reach + s.length * growth, weight) : weight;
-    const M down = AndNot(Less(a, -w), calm);
-    const M rise = AndNot(AndNot(Less(w, b), calm), down);
-    const M jump = Or(down, rise);
-    const M touch_low = kLater ? AndNot(AtMost(w, a), idle) : Or(AtMost(w, a), s.fresh);
-    const M touch_high = kLater ? AndNot(AtMost(b, -w), idle) : Or(AtMost(b, -w), s.fresh);
-    const V kept_low = kLater ? Select(idle, s.path_low, a) : a;
-    const V kept_high = kLater ? Select(idle, s.path_high, b) : b;
-
-    s.low = Select(touch_low, s.low + (a - w) * inverse, s.low);
-    s.high = Select(touch_high, s.high + (b + w) * inverse, s.high);
-    s.place_low = Select(touch_low, s.place, s.place_low);
-    s.place_high = Select(touch_high, s.place, s.place_high);
-
-    s.path_low = Select(touch_low, w, kept_low);
-    s.path_high = Select(touch_high, -w, kept_high);
-    const M finished = AndNot(kLater ? AndNot(at_end, idle) : at_end, jump);
-    const M keep = kLater ? Or(finished, idle) : finished;
-    *stay = kLater ? Or(*stay, finished) : finished;
-    const I next = Select(keep, s.place, s.place + 1);
-    if (kRare && Bits<T>(jump) == 0) {
-      s.place = next;
-      if (!kLater) s.fresh = M{};
-    } else {
-      // The level that jumps does not touch at this sample: its last touch is the end of the run.
-      const I last = Select(down, s.place_low, s.place_high);
-      const I place = (kOpen ? last : last * kRow) + s.shift;
-      const I entry = 2 * place + Select(rise, I{} + 1, I{});
-      logged_ += Compress(field_.log + logged_, jump, entry);
-      V carried;
-      if constexpr (kEdges) {
-        carried = Select(down, s.w_low, -s.w_high);
-        s.reach = Select(jump, Select(down, s.w_low, s.w_high), s.reach);
-      } else {
-        carried = Select(down, s.w, -s.w);
-      }
-      s.path_low = Select(jump, carried, s.path_low);
-      s.path_high = Select(jump, carried, s.path_high);
-      s.low = Select(jump, zero, s.low);
-      s.high = Select(jump, zero, s.high);
-      s.repeats = Select(jump, s.repeats + (s.place - last), s.repeats);
-      s.length = Select(jump, zero, s.length);
-      s.place = Select(jump, last + 1, next);
-      s.fresh = kLater ? Or(s.fresh, jump) : jump;
+    const V w = kEdges ? Min<T>(reach + s.length * growth, weight) : weight;
+    M down = Less(a, -w), rise = Less(w, b), touch_low = AtMost(w, a), touch_high = AtMost(b, -w);
+    s.low = s.low + Max<T>(a - w, zero) * inverse;
+    s.high = s.high + Min<T>(b + w, zero) * inverse;
+    s.path_low = Min<T>(a, w);
+    s.path_high = Max<T>(b, -w);
+    if (kEdges && !kLater) {
+      down = AndNot(down, s.fresh);
+      rise = AndNot(rise, s.fresh);
+      TakeFirst(s, s.fresh, w);
+      touch_low = Or(touch_low, s.fresh);
+      touch_high = Or(touch_high, s.fresh);
     }
+    const M jump = AndNot(Or(down, rise), idle);
+    events->finished = Or(events->finished, AndNot(AndNot(at_end, jump), idle));
+    if (kJumps != Jumps::kFew || Bits<T>(jump) != 0) {
+      constexpr bool kAtOnce = kJumps == Jumps::kMany && !kEdges;
+      const M on = Jump<kAtOnce>(s, jump, down, place, at_end, events);
+      if (kAtOnce) {
+        s.first = Select(on, x, s.first);
+        TakeFirst(s, on, weight);
+        touch_low = Or(touch_low, on);
+        touch_high = Or(touch_high, on);
+      }
+    }
+    s.place_low = Select(touch_low, place, s.place_low);
+    s.place_high = Select(touch_high, place, s.place_high);
     if constexpr (kEdges) {
       s.w_low = Select(touch_low, weight, s.w_low);
       s.w_high = Select(touch_high, weight, s.w_high);
     }
   }
 
+  // Logs the runs that end in the lanes of `jump` before the sample at `place`. Returns the lanes
+  // whose next run starts there, if that sample is to be taken at once; the others go back.
+  template <bool kAtOnce>
+  JAXTV_ALWAYS_INLINE M Jump(Walkers<T>& s, M jump, M down, I place, M at_end, Events* events) {
+    // The level that jumps does not touch at this sample: its last touch is the end of the run.
+    const I last = Select(down, s.place_low, s.place_high), start = last + 1;
+    const I entry = 2 * ((kOpen ? last : last * kRow) + s.shift);
+    logged_ += Compress(field_.log + logged_, jump, Select(down, entry, entry + 1));
+    const V carried = kEdges ? Select(down, s.w_low, -s.w_high) : Select(down, s.w, -s.w);
+    s.carried = Select(jump, carried, s.carried);
+    s.spare = Select(jump, s.spare - (place - last), s.spare);
+    const M late = And(jump, Less(s.spare + kRepeats * start, I{}));
+    const M on = kAtOnce ? AndNot(And(jump, Equal(start, place)), Or(at_end, late)) : M{};
+    const M back = AndNot(jump, on);
+    events->late = Or(events->late, late);
+    events->back = Or(events->back, back);
+    events->start = Select(back, start, events->start);
+    return on;
+  }
+
+  // In the lanes of `m`, the state behind the first sample of a run, where the bound is `w`.
+  JAXTV_ALWAYS_INLINE void TakeFirst(Walkers<T>& s, M m, V w) {
+    s.low = Select(m, s.carried - w, s.low);
+    s.high = Select(m, s.carried + w, s.high);
+    s.path_low = Select(m, w, s.path_low);
+    s.path_high = Select(m, -w, s.path_high);
+    s.length = Select(m, V{} + T(1), s.length);
+  }
+
+  // In the lanes of `m`, the state of fresh ones.
+  JAXTV_ALWAYS_INLINE void StartRuns(Walkers<T>& s, M m) {
+    if (!kEdges) {
+      s.low = Select(m, s.carried - s.w, s.low);
+      s.high = Select(m, s.carried + s.w, s.high);
+    }
+    s.path_low = Select(m, s.carried, s.path_low);
+    s.path_high = Select(m, s.carried, s.path_high);
+    s.length = Select(m, V{}, s.length);
+  }
+
   // Starts the next lines in the lanes of `bits`; lanes for which there is none go idle.
   void Refill(Walkers<T>& s, uint32_t bits) {
     const M m = FromBits<T>(bits);
-    const V zero{};
     const I park = I{} + field_.parking;
     s.place = Expand(s.place, m, field_.queue + next_);
     s.shift = Expand(s.shift, m, field_.queue_shift + next_);
@@ -203,16 +244,13 @@ class Walk {
     if (kEdges && !kOpen) s.growth = Expand(s.growth, m, field_.queue_weight + next_);
     const I end = s.place + Int<T>(field_.length - 1);
     s.end = Select(m, Select(Less(park, end), park, end), s.end);
-    s.low = Select(m, zero, s.low);
-    s.high = Select(m, zero, s.high);
-    s.path_low =
-        kOpen ? Expand(s.path_low, m, field_.queue_carried + next_) : Select(m, zero, s.path_low);
-    s.path_high = Select(m, s.path_low, s.path_high);
-    if (kEdges) s.reach = Select(m, Max<T>(s.path_low, -s.path_low), s.reach);
-    s.length = Select(m, zero, s.length);
-    s.repeats = Select(m, I{}, s.repeats);
-    s.fresh = M(s.fresh | m);
-    s.active = Bits<T>(Less(s.place, park));
+    s.spare = Select(m, budget_ - kRepeats * s.place, s.spare);
+    s.carried =
+        kOpen ? Expand(s.carried, m, field_.queue_carried + next_) : Select(m, V{}, s.carried);
+    StartRuns(s, m);
+    s.fresh = Or(s.fresh, m);
+    s.parked = Equal(s.place, park);
+    s.active = ~Bits<T>(s.parked) & kAllLanes<T>;
     next_ += __builtin_popcount(bits);
     if (next_ > field_.queued) next_ = field_.queued;
   }

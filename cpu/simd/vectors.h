@@ -162,7 +162,13 @@ inline auto Equal(V a, V b) {
 }
 template <typename M, typename V>
 inline V Select(M m, V a, V b) {
+#if defined(__AVX2__)
+  // Of m ? a : b, and of the intrinsic too, GCC makes a comparison of m with 0 and a blend.
+  asm("vblendvps %2, %1, %0, %0" : "+x"(b) : "x"(a), "x"(m));
+  return b;
+#else
   return m ? a : b;
+#endif
 }
 template <typename M>
 inline M And(M a, M b) {
@@ -204,34 +210,43 @@ template <typename T>
 constexpr uint32_t kAllLanes = uint32_t((uint64_t(1) << kLanes<T>)-1);
 
 // b where b < a, else a. The instructions name their operands in the other order.
-#if defined(__AVX512F__)
 template <typename T>
 inline Vec<T> Min(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
     return _mm512_min_ps(b, a);
   } else {
     return _mm512_min_pd(b, a);
   }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return _mm256_min_ps(b, a);
+  } else {
+    return _mm256_min_pd(b, a);
+  }
+#else
+  return Select(Less(b, a), b, a);
+#endif
 }
 // b where a < b, else a.
 template <typename T>
 inline Vec<T> Max(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
     return _mm512_max_ps(b, a);
   } else {
     return _mm512_max_pd(b, a);
   }
-}
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return _mm256_max_ps(b, a);
+  } else {
+    return _mm256_max_pd(b, a);
+  }
 #else
-template <typename T>
-inline Vec<T> Min(Vec<T> a, Vec<T> b) {
-  return Select(Less(b, a), b, a);
-}
-template <typename T>
-inline Vec<T> Max(Vec<T> a, Vec<T> b) {
   return Select(Less(a, b), b, a);
-}
 #endif
+}
 
 }  // namespace JAXTV_ISA
 }  // namespace jaxtv
