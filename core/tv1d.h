@@ -35,6 +35,8 @@
 // method: tv1d_divide.h, which needs no memory either, or a faster one that does.
 #pragma once
 
+#include <math.h>
+
 #include <limits>
 
 #include "core/line.h"
@@ -98,20 +100,21 @@ JAXTV_HD RunEnd WalkRunOf(const Samples& x, const Weights& w, int64_t n, int64_t
     const T sample = x[k] - first_x;
     path_low += sample - low;
     path_high += sample - high;
+    // One branch for what is most frequent: both paths stay between their bounds.
+    const T height_low = fabs(path_low), height_high = fabs(path_high);
+    if ((height_low > height_high ? height_low : height_high) < next_w) continue;
     const int jump = path_low < -next_w ? -1 : path_high > next_w ? 1 : 0;
     if (jump != 0) {
       *steps += k - k0 + 1;
       return {jump < 0 ? k_low : k_high, jump};
     }
-    const bool touch_low = path_low >= next_w, touch_high = path_high <= -next_w;
-    if (!touch_low && !touch_high) continue;  // saves most divisions
     const T inverse = T(1) / T(k - k0 + 1);
-    if (touch_low) {
+    if (path_low >= next_w) {
       low += (path_low - next_w) * inverse;
       path_low = next_w;
       k_low = k;
     }
-    if (touch_high) {
+    if (path_high <= -next_w) {
       high += (path_high + next_w) * inverse;
       path_high = -next_w;
       k_high = k;

@@ -26,16 +26,14 @@
 
 namespace jaxtv {
 
-// The samples from which the typical length of runs is estimated.
-constexpr int64_t kTrial = 2048;
-
-// The mean length of the first runs of a line.
+// The mean length of the first runs of a line, at most 8 of them in a small part of it.
 template <typename T>
 int64_t TypicalRun(const MarkedLine<T>& line) {
+  const int64_t trial = std::min<int64_t>(line.length / 16, 16384);
   int64_t steps = 0, start = 0, runs = 1;
   Jump<T> left = {0, T(0)};
   for (; runs < 8; ++runs) {
-    const RunEnd run = WalkRun(line.x, line.w, std::min(line.length, kTrial), start, left, &steps);
+    const RunEnd run = WalkRun(line.x, line.w, trial, start, left, &steps);
     if (run.jump == 0) return run.last / runs + 1;
     left = {run.jump, line.w(run.last)};
     start = run.last + 1;
@@ -60,7 +58,7 @@ struct Chunks {
     const int64_t at_once = lanes ? kMostLanes : 1;
     const int64_t count = std::max(n / wanted / at_once, int64_t(1)) * at_once;
     const int64_t length = (n - 3) / count;
-    return {count, length, at_once, std::min(std::max<int64_t>(2 * run, 64), length)};
+    return {count, length, at_once, std::min(std::max<int64_t>(4 * run, 64), length)};
   }
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "core/line.h"
 #include "core/run.h"
@@ -22,6 +23,16 @@ struct MarkedLine {
   Jump<T> JumpAt(int64_t k) const {
     if (marks[k] == kNoMark) return {0, T(0)};
     return {marks[k] == kUpMark ? 1 : -1, w(k)};
+  }
+
+  // The place of the first jump at or after sample k, or the last sample.
+  int64_t EndOfRun(int64_t k) const {
+    for (uint64_t eight = 0; k + 8 < length; k += 8) {
+      std::memcpy(&eight, marks + k, 8);
+      if (eight != 0) break;
+    }
+    while (k < length - 1 && marks[k] == kNoMark) ++k;
+    return k;
   }
 };
 

@@ -32,8 +32,7 @@ int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool 
   RunWriter<T> writer(line.x, y, first ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1),
                       first ? T(0) : y[begin - 1]);
   for (bool done = false; !done && begin < line.length;) {
-    int64_t last = begin;
-    while (last < line.length - 1 && line.marks[last] == kNoMark) ++last;
+    const int64_t last = line.EndOfRun(begin);
     const T before = known ? y[last] : T(0);
     writer.Write(begin, last, line.JumpAt(last));
     done = last >= until && (!known || before == y[last]);
@@ -70,9 +69,7 @@ void WriteRunsInLanes(Pool& pool, const LaneKernels<T>& lanes, const MarkedLine<
 // The start of the first run at or after sample k, or the length.
 template <typename T>
 int64_t RunStart(const MarkedLine<T>& line, int64_t k) {
-  if (k == 0) return 0;
-  while (k < line.length && line.marks[k - 1] == kNoMark) ++k;
-  return k;
+  return k == 0 ? 0 : line.EndOfRun(k - 1) + 1;
 }
 
 // Writes the values of all runs; one thread writes those that start in a part.
@@ -87,9 +84,9 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
     const Jump<T> left = begin == 0 ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1);
     RunWriter<T> writer(line.x, y, left, -T(left.sign) * std::numeric_limits<T>::infinity());
     while (begin < end) {
-      const int64_t next = RunStart(line, begin + 1);
-      writer.Write(begin, next - 1, next < n ? line.JumpAt(next - 1) : Jump<T>{0, T(0)});
-      begin = next;
+      const int64_t last = line.EndOfRun(begin);
+      writer.Write(begin, last, line.JumpAt(last));
+      begin = last + 1;
     }
   });
   for (int64_t b = 1; b < blocks; ++b) {
