@@ -23,7 +23,7 @@ constexpr int64_t TilesOf(int64_t lines) {
 // lanes would use the same sets of the cache if the distance were near a multiple of 1 KiB.
 template <typename T>
 constexpr int64_t PitchOf(int64_t length) {
-  const int64_t pitch = length + kWindow<T>;
+  const int64_t pitch = length + kWindow;
   return pitch * int64_t(sizeof(T)) % 1024 < 64 ? pitch + 64 / int64_t(sizeof(T)) : pitch;
 }
 
@@ -154,7 +154,7 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
     scratch.queue_shift[queued + l] = 0;
     scratch.queue_weight[queued + l] = T(0);
   }
-  for (int k = 0; k < kWindow<T>; ++k) {
+  for (int k = 0; k < kWindow; ++k) {
     scratch.lines[parking + k] = T(0);
     if (kEdges) scratch.edges[parking + k] = T(0);
   }

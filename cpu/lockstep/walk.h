@@ -71,7 +71,7 @@ class Walk {
   int64_t Run(const Unfinished& unfinished) {
     Walkers<T> walkers[kInterleaved] = {};
     for (auto& s : walkers) Refill(s, kAllLanes<T>);
-    constexpr int kRounds = 16, kSteps = kRounds * kInterleaved * kWindow<T>;
+    constexpr int kRounds = 16, kSteps = kRounds * kInterleaved * kWindow;
     Jumps jumps = Jumps::kSome;
     for (bool active = true; active;) {
       const int64_t before = logged_;
@@ -123,12 +123,10 @@ class Walk {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
-    Events events = {s.parked, M{}, M{}, s.place + Int<T>(kWindow<T>)};
+    Events events = {s.parked, M{}, M{}, s.place + Int<T>(kWindow)};
     s.first = Select(s.fresh, x.sample[0], s.first);
     Step<kJumps, false>(s, s.place, x.sample[0], w.sample[0], &events);
-    if constexpr (kWindow<T> == 2) {
-      Step<kJumps, true>(s, s.place + 1, x.sample[1], w.sample[1], &events);
-    }
+    Step<kJumps, true>(s, s.place + 1, x.sample[1], w.sample[1], &events);
     s.place = Select(events.finished, s.place, events.start);
     s.fresh = events.back;
     if (kJumps != Jumps::kFew || Bits<T>(events.back) != 0) StartRuns(s, events.back);

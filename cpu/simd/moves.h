@@ -7,12 +7,11 @@
 namespace jaxtv {
 namespace JAXTV_ISA {
 
-// Consecutive samples for each lane: as many as a gather of 8 bytes loads.
-template <typename T>
-constexpr int kWindow = int(sizeof(double) / sizeof(T));
+// Consecutive samples for each lane.
+constexpr int kWindow = 2;
 template <typename T>
 struct Window {
-  Vec<T> sample[kWindow<T>];
+  Vec<T> sample[kWindow];
 };
 
 template <size_t... L>
@@ -35,7 +34,8 @@ inline Window<float> Gather(const float* from, IntVec<float> at) {
   return Unzip(Vec<float>(a), Vec<float>(b));
 }
 inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {{_mm512_i64gather_pd(__m512i(at), from, 8)}};
+  return {
+      {_mm512_i64gather_pd(__m512i(at), from, 8), _mm512_i64gather_pd(__m512i(at), from + 1, 8)}};
 }
 
 // Writes the lanes of `v` in the mask one after the other and returns their number. The memory
@@ -86,7 +86,8 @@ inline Window<float> Gather(const float* from, IntVec<float> at) {
   return Unzip(Vec<float>(a), Vec<float>(b));
 }
 inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {{_mm256_i64gather_pd(from, __m256i(at), 8)}};
+  return {
+      {_mm256_i64gather_pd(from, __m256i(at), 8), _mm256_i64gather_pd(from + 1, __m256i(at), 8)}};
 }
 #else
 inline Window<float> Gather(const float* from, IntVec<float> at) {
@@ -97,7 +98,7 @@ inline Window<float> Gather(const float* from, IntVec<float> at) {
   return Unzip(pairs[0], pairs[1]);
 }
 inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {{Vec<double>{from[at[0]], from[at[1]]}}};
+  return {{Vec<double>{from[at[0]], from[at[1]]}, Vec<double>{from[at[0] + 1], from[at[1] + 1]}}};
 }
 #endif
 
