@@ -34,7 +34,7 @@ struct Scratch {
   T* weight_tiles;  // the edge weights, or one row of weights for each tile
   T* lines;         // x again, one line after the other, and an empty one where idle lanes stand
   T* edges;         // likewise the edge weights
-  Int<T>* log;      // jumps: twice the place in the tiles, plus 1 if up
+  Int<T>* log;      // jumps at places in the tiles, see Field
   uint8_t* marks;   // at the places of the tiles
   // The lines to walk, see Field; the log names places in the tiles.
   Int<T>* queue;
@@ -175,10 +175,7 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
   const int64_t jumps = Walk<T, kEdges, false>(field).Run(
       [&](int64_t place) { scratch.over[over++] = Int<T>(place); });
   std::memset(scratch.marks, kNoMark, size_t(tiles * size));
-  // Pointers of their own: a byte that is written might belong to `scratch` itself.
-  const Int<T>* const log = scratch.log;
-  uint8_t* const marked = scratch.marks;
-  for (int64_t j = 0; j < jumps; ++j) marked[log[j] >> 1] = log[j] & 1 ? kUpMark : kDownMark;
+  MarkJumps<T>(scratch.log, jumps, scratch.marks);
   for (int64_t i = 0; i < over; ++i) {
     const int64_t failed = Finish<T, kEdges>(batch, scratch, scratch.over[i]);
     if (failed >= 0) solved[failed] = false;

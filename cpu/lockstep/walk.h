@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/tv1d.h"
+#include "cpu/lockstep/kernels.h"
 #include "cpu/simd/moves.h"
 
 namespace jaxtv {
@@ -50,8 +51,15 @@ struct Field {
   const T* queue_weight;   // its weight; with edge weights, unless kOpen, the growth of their reach
   const T* queue_carried;  // the height of its paths at the start; only kOpen
 
-  Int<T>* log;  // the jumps: twice the place, plus 1 if up
+  Int<T>* log;  // the jumps: four times the place, plus the mark
 };
+
+// Marks the jumps of a log.
+template <typename T>
+void MarkJumps(const Int<T>* log, int64_t jumps, uint8_t* marks) {
+#pragma GCC unroll 4
+  for (int64_t j = 0; j < jumps; ++j) marks[log[j] >> 2] = uint8_t(log[j] & 3);
+}
 
 // kOpen: lines go on beyond their ends, where walks just stop.
 template <typename T, bool kEdges, bool kOpen>
@@ -198,8 +206,9 @@ class Walk {
   JAXTV_ALWAYS_INLINE M Jump(Walkers<T>& s, M jump, M down, I place, M at_end, Events* events) {
     // The level that jumps does not touch at this sample: its last touch is the end of the run.
     const I last = Select(down, s.place_low, s.place_high), start = last + 1;
-    const I entry = 2 * ((kOpen ? last : last * kRow) + s.shift);
-    logged_ += Compress(field_.log + logged_, jump, Select(down, entry, entry + 1));
+    const I mark = Select(down, I{} + Int<T>(kDownMark), I{} + Int<T>(kUpMark));
+    const I entry = 4 * ((kOpen ? last : last * kRow) + s.shift) + mark;
+    logged_ += Compress(field_.log + logged_, jump, entry);
     const V carried = kEdges ? Select(down, s.w_low, -s.w_high) : Select(down, s.w, -s.w);
     s.carried = Select(jump, carried, s.carried);
     s.spare = Select(jump, s.spare - (place - last), s.spare);
