@@ -79,7 +79,7 @@ class Walk {
   int64_t Run(const Unfinished& unfinished) {
     Walkers<T> walkers[kInterleaved] = {};
     for (auto& s : walkers) Refill(s, kAllLanes<T>);
-    constexpr int kRounds = 16, kSteps = kRounds * kInterleaved * kWindow;
+    constexpr int kRounds = 8, kSteps = kRounds * kInterleaved * kWindow;
     Jumps jumps = Jumps::kSome;
     for (bool active = true; active;) {
       const int64_t before = logged_;
