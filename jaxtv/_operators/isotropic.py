@@ -5,6 +5,7 @@ What the operators compute is in `cpu/isotropic/solve.h` (compiled) and `_plain/
 """
 
 import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -53,9 +54,54 @@ def prox(
       limit: int32, of such a shape: the number of iterations at which to stop.
       stencil: `axes` are the last ones of x.
     """
+    if stencil.is_even(data_weight):
+        return _prox(x, data_weight, lams, init, target, limit, stencil)
+    root = _root_of_energy(x, data_weight, lams, stencil)
+    m, *forces = (root**2 * a for a in (data_weight, *lams, *init))
+    scaled, given = forces[: len(lams)], forces[len(lams) :]
+    found = _prox(x, m, scaled, given, root * target, limit, stencil)
+    return found._replace(
+        duals=tuple(p / root**2 for p in found.duals),
+        gap=found.gap / root**2,
+        bound=found.bound / root,
+    )
+
+
+def _prox(
+    x: Array,
+    data_weight: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array],
+    target: Array,
+    limit: Array,
+    stencil: Stencil,
+) -> Solution:
     operands = (x, data_weight, target, limit, *lams, *init)
     y, gap, bound, sweeps, *duals = primitive.bind(_prox_p, *operands, **stencil._asdict())
     return Solution(y, tuple(duals), gap, bound, sweeps)
+
+
+def _root_of_energy(x: Array, m: Array, lams: Sequence[Array], stencil: Stencil) -> Array:
+    """The square root of what to multiply the energy of each image by: a power of two, so exactly.
+
+    The result is the same, but duals are that many times as large, and so are the primal steps in
+    relation to dual ones. Where data are everywhere, their weight sets the steps that are best. Where
+    some are missing it is how far the image, of deviation s, has to go in relation to its duals, of
+    about the size of lam: steps in proportion to (s / lam)^0.7, and longer where few data are
+    known, take between a third and all of the iterations of the best ones (for each image) less.
+    """
+    axes = stencil.axes
+    share = jnp.broadcast_to(m, x.shape)
+    largest, total = share.max(axes, keepdims=True), share.sum(axes, keepdims=True)
+    count = math.prod(x.shape[axis] for axis in axes)
+    size = deviation(x, m, axes) / jnp.sqrt(total)
+    each = [jnp.minimum(w, size).mean(axes, keepdims=True) for w in lams]
+    lam = functools.reduce(operator.add, each) / len(each)
+    tiny = jnp.finfo(x.dtype).tiny
+    exponent = 0.7 * jnp.log2(size / jnp.maximum(lam, tiny)) - 0.2 * jnp.log2(total / (count * largest)) - 1
+    varied = share.min(axes, keepdims=True) < plain.VARIED * largest
+    half = jnp.where(varied, jnp.clip(jnp.round(exponent / 2), -3, 3), 0)
+    return jnp.ldexp(jnp.ones_like(half), half.astype(jnp.int32))
 
 
 def solve_linear(

@@ -34,7 +34,7 @@ from jaxtv._plain import rounded
 from jaxtv._plain.isotropic_steps import project
 from jaxtv._plain.stencil import Stencil
 
-_VARIED = 0.25
+VARIED = 0.25
 """Data weights below this fraction of the largest ask for longer steps."""
 
 
@@ -131,7 +131,7 @@ def _iterations(
 ) -> Callable:
     """Some iterations, from y, the duals, their number and the number at which to stop."""
     largest = data_weight.max(stencil.axes, keepdims=True)
-    varied = data_weight.min(stencil.axes, keepdims=True) < _VARIED * largest
+    varied = data_weight.min(stencil.axes, keepdims=True) < VARIED * largest
 
     def advance(y: Array, duals: Sequence[Array], done: Array, due: Array):
         return isotropic_steps.advance(
