@@ -5,7 +5,6 @@ What the operators compute is in `cpu/isotropic/solve.h` (compiled) and `_plain/
 """
 
 import functools
-import math
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
+from jaxtv._operators import isotropic_size
 from jaxtv._plain import isotropic as plain
 from jaxtv._plain.stencil import Stencil
 from jaxtv._plumbing import primitive, sharding
@@ -56,7 +56,7 @@ def prox(
     """
     if stencil.is_even(data_weight):
         return _prox(x, data_weight, lams, init, target, limit, stencil)
-    root = _root_of_energy(x, data_weight, lams, stencil)
+    root = isotropic_size.root_of_energy(x, data_weight, lams, stencil)
     m, *forces = (root**2 * a for a in (data_weight, *lams, *init))
     scaled, given = forces[: len(lams)], forces[len(lams) :]
     found = _prox(x, m, scaled, given, root * target, limit, stencil)
@@ -79,29 +79,6 @@ def _prox(
     operands = (x, data_weight, target, limit, *lams, *init)
     y, gap, bound, sweeps, *duals = primitive.bind(_prox_p, *operands, **stencil._asdict())
     return Solution(y, tuple(duals), gap, bound, sweeps)
-
-
-def _root_of_energy(x: Array, m: Array, lams: Sequence[Array], stencil: Stencil) -> Array:
-    """The square root of what to multiply the energy of each image by: a power of two, so exactly.
-
-    The result is the same, but duals are that many times as large, and so are the primal steps in
-    relation to dual ones. Where data are everywhere, their weight sets the steps that are best. Where
-    some are missing it is how far the image, of deviation s, has to go in relation to its duals, of
-    about the size of lam: steps in proportion to (s / lam)^0.7, and longer where few data are
-    known, take between a third and all of the iterations of the best ones (for each image) less.
-    """
-    axes = stencil.axes
-    share = jnp.broadcast_to(m, x.shape)
-    largest, total = share.max(axes, keepdims=True), share.sum(axes, keepdims=True)
-    count = math.prod(x.shape[axis] for axis in axes)
-    size = deviation(x, m, axes) / jnp.sqrt(total)
-    each = [jnp.minimum(w, size).mean(axes, keepdims=True) for w in lams]
-    lam = functools.reduce(operator.add, each) / len(each)
-    tiny = jnp.finfo(x.dtype).tiny
-    exponent = 0.7 * jnp.log2(size / jnp.maximum(lam, tiny)) - 0.2 * jnp.log2(total / (count * largest)) - 1
-    varied = share.min(axes, keepdims=True) < plain.VARIED * largest
-    half = jnp.where(varied, jnp.clip(jnp.round(exponent / 2), -3, 3), 0)
-    return jnp.ldexp(jnp.ones_like(half), half.astype(jnp.int32))
 
 
 def solve_linear(
@@ -151,7 +128,7 @@ def solve(
     A call that is differentiated is solved to `deriv_tol`, and so is the linear system.
     """
     del deriv_tol  # for the derivative
-    goal = target(tol, x, data_weight, lams, stencil)
+    goal = isotropic_size.target(tol, x, data_weight, lams, stencil)
     return prox(x, data_weight, lams, init, goal, limit, stencil=stencil)
 
 
@@ -175,28 +152,6 @@ def _solve_jvp(stencil, primals, tangents):
 
 
 solve_reverse_only = primitive.reverse_only(solve)
-
-
-def target(tol: Array, x: Array, m: Array, lams: Sequence[Array], stencil: Stencil) -> Array:
-    """The error bound at which an image stops: relative to its deviation, or where rounding does.
-
-    The differences in a flat region are rounding of y, and each costs up to its weight.
-    """
-    x, m, lams = lax.stop_gradient((x, m, tuple(lams)))
-    radii, _ = stencil.radii(lams, x)
-    charged = radii[:1] if stencil.isotropic else radii
-    cost = functools.reduce(operator.add, charged) * jnp.abs(x)
-    floor = jnp.sqrt(jnp.finfo(x.dtype).eps * cost.sum(stencil.axes, keepdims=True))
-    # Not quite the tolerance, so that the rounding of this sum cannot make it larger.
-    return jnp.maximum(0.999 * tol * deviation(x, m, stencil.axes), floor)
-
-
-def deviation(x: Array, m: Array, axes: tuple[int, ...]) -> Array:
-    """||x - mean(x)|| of each image in the norm of the data weights, the mean of each channel."""
-    share = jnp.broadcast_to(m, x.shape)
-    total = share.sum(axes[1:], keepdims=True)
-    mean = (share * x).sum(axes[1:], keepdims=True) / jnp.where(total > 0, total, 1)
-    return jnp.sqrt((share * (x - mean) ** 2).sum(axes, keepdims=True))
 
 
 def _solve_at(
