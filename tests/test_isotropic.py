@@ -354,6 +354,17 @@ def test_missing_pixels_may_hold_anything():
     assert np.isfinite(gradient).all() and (np.asarray(gradient)[:, MASK == 0] == 0).all()
 
 
+def test_missing_pixels_take_few_iterations():
+    """With steps as for data everywhere they are 3000."""
+    rng = np.random.default_rng(5)
+    image = np.add.outer(np.sin(np.arange(64) / 6), np.sign(np.arange(64) - 40.5)) / 4
+    x, mask = image + 0.1 * rng.standard_normal(image.shape), rng.random(image.shape) < 0.15
+    given = {"kind": "isotropic", "data_weight": 1.0 * mask, "tol": 1e-2}
+    _, info = jaxtv.prox_tv_2d(x, 0.02, **given, return_info=True)
+    assert info.converged
+    assert info.sweeps <= 300
+
+
 def test_an_image_without_data_is_0():
     weight = jnp.ones((2, 1, 1)).at[0].set(0.0)
     y, info = jaxtv.prox_tv_2d(

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.core import ShapedArray
 
+from jaxtv._operators import isotropic_size
 from jaxtv._plain import isotropic as plain
 from jaxtv._plain.stencil import Stencil
 from jaxtv._plumbing import primitive, sharding
@@ -53,6 +54,28 @@ def prox(
       limit: int32, of such a shape: the number of iterations at which to stop.
       stencil: `axes` are the last ones of x.
     """
+    if stencil.is_even(data_weight):
+        return _prox(x, data_weight, lams, init, target, limit, stencil)
+    root = isotropic_size.root_of_energy(x, data_weight, lams, stencil)
+    m, *forces = (root**2 * a for a in (data_weight, *lams, *init))
+    scaled, given = forces[: len(lams)], forces[len(lams) :]
+    found = _prox(x, m, scaled, given, root * target, limit, stencil)
+    return found._replace(
+        duals=tuple(p / root**2 for p in found.duals),
+        gap=found.gap / root**2,
+        bound=found.bound / root,
+    )
+
+
+def _prox(
+    x: Array,
+    data_weight: Array,
+    lams: Sequence[Array],
+    init: Sequence[Array],
+    target: Array,
+    limit: Array,
+    stencil: Stencil,
+) -> Solution:
     operands = (x, data_weight, target, limit, *lams, *init)
     y, gap, bound, sweeps, *duals = primitive.bind(_prox_p, *operands, **stencil._asdict())
     return Solution(y, tuple(duals), gap, bound, sweeps)
@@ -105,7 +128,7 @@ def solve(
     A call that is differentiated is solved to `deriv_tol`, and so is the linear system.
     """
     del deriv_tol  # for the derivative
-    goal = target(tol, x, data_weight, lams, stencil)
+    goal = isotropic_size.target(tol, x, data_weight, lams, stencil)
     return prox(x, data_weight, lams, init, goal, limit, stencil=stencil)
 
 
@@ -129,28 +152,6 @@ def _solve_jvp(stencil, primals, tangents):
 
 
 solve_reverse_only = primitive.reverse_only(solve)
-
-
-def target(tol: Array, x: Array, m: Array, lams: Sequence[Array], stencil: Stencil) -> Array:
-    """The error bound at which an image stops: relative to its deviation, or where rounding does.
-
-    The differences in a flat region are rounding of y, and each costs up to its weight.
-    """
-    x, m, lams = lax.stop_gradient((x, m, tuple(lams)))
-    radii, _ = stencil.radii(lams, x)
-    charged = radii[:1] if stencil.isotropic else radii
-    cost = functools.reduce(operator.add, charged) * jnp.abs(x)
-    floor = jnp.sqrt(jnp.finfo(x.dtype).eps * cost.sum(stencil.axes, keepdims=True))
-    # Not quite the tolerance, so that the rounding of this sum cannot make it larger.
-    return jnp.maximum(0.999 * tol * deviation(x, m, stencil.axes), floor)
-
-
-def deviation(x: Array, m: Array, axes: tuple[int, ...]) -> Array:
-    """||x - mean(x)|| of each image in the norm of the data weights, the mean of each channel."""
-    share = jnp.broadcast_to(m, x.shape)
-    total = share.sum(axes[1:], keepdims=True)
-    mean = (share * x).sum(axes[1:], keepdims=True) / jnp.where(total > 0, total, 1)
-    return jnp.sqrt((share * (x - mean) ** 2).sum(axes, keepdims=True))
 
 
 def _solve_at(

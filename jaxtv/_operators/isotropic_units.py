@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxtv._operators import isotropic
+from jaxtv._operators import isotropic, isotropic_size
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import isotropic_start, measures, rounded
 from jaxtv._plain.stencil import Stencil
@@ -109,7 +109,7 @@ def solve(
     limit = limits.max_sweeps.reshape(per_image)
     # Pixels are rounded twice, in x - mean and in y, and the bound has to allow for that.
     root = scale.unit * jnp.sqrt(scale.of_data)
-    size = isotropic.deviation(*fixed[:2], axes) * root
+    size = isotropic_size.deviation(*fixed[:2], axes) * root
     rounding = 2 * measures.rounding(lax.stop_gradient(images), axes) * jnp.sqrt(scale.of_data)
     share = 1.1 * rounding / jnp.where(size > 0, size, 1)
     tol_of_solve = jnp.maximum(tol - share, tol / 2)

@@ -17,7 +17,8 @@ The over-relaxed iteration of L. Condat, "A primal-dual splitting method", J. Op
 with tau sigma |s D|^2 < 1 and |s D|^2 <= 4 for each axis. Primal steps tau that shorten as k^-1.2
 serve every tolerance, weight and size about as well as the best constant one would (the best one at
 which to stop after k iterations is 3/k to 5/k). They need data everywhere: where m is 0, or small
-against its largest, only the square root of k shortens them.
+against its largest, only the square root of k shortens them, and the energy comes in a unit that
+suits them (`root_of_energy` in `_operators/isotropic_size.py`).
 
 The derivative solves the linearised problem by the linearised iteration: `solve_linear`.
 `cpu/isotropic/solve.h` computes the same.
@@ -34,7 +35,7 @@ from jaxtv._plain import rounded
 from jaxtv._plain.isotropic_steps import project
 from jaxtv._plain.stencil import Stencil
 
-_VARIED = 0.25
+VARIED = 0.25
 """Data weights below this fraction of the largest ask for longer steps."""
 
 
@@ -131,7 +132,7 @@ def _iterations(
 ) -> Callable:
     """Some iterations, from y, the duals, their number and the number at which to stop."""
     largest = data_weight.max(stencil.axes, keepdims=True)
-    varied = data_weight.min(stencil.axes, keepdims=True) < _VARIED * largest
+    varied = data_weight.min(stencil.axes, keepdims=True) < VARIED * largest
 
     def advance(y: Array, duals: Sequence[Array], done: Array, due: Array):
         return isotropic_steps.advance(

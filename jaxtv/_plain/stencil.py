@@ -71,6 +71,10 @@ class Stencil(NamedTuple):
         slopes = [lam / jnp.where(largest > 0, largest, 1) for lam in inner]
         return [largest] * len(inner), slopes
 
+    def is_even(self, a: Array) -> bool:
+        """Whether the shape of `a` tells that it is one number for each image."""
+        return all(a.shape[axis] == 1 for axis in self.axes)
+
     def edges(self, like: Array, axis: int) -> Array:
         """1 where a pixel has a neighbour ahead, 0 at an open end."""
         shape = [n if d == axis else 1 for d, n in enumerate(like.shape)]
