@@ -103,15 +103,28 @@ IN_ONE_LAUNCH = [
 
 
 @pytest.mark.parametrize(("shape", "axes"), IN_ONE_LAUNCH)
-def test_half_sweeps_in_one_launch_are_those_of_plain_jax(fast, shape, axes):
-    """Of float32 with one weight; every other image has fewer sweeps to make, and then rests."""
-    x, lams, duals = one_weight(shape, axes)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sweeps_that_some_images_rest_in_are_those_of_plain_jax(fast, shape, axes, dtype):
+    """Halves in one launch, or not; every other image has fewer sweeps to make."""
+    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight(shape, axes))
     unions = every_other(shape, axes)
     most = jnp.where(unions, 4, 2)
     got = Search.of([*fast.alternating(x, lams, duals, axes, max_sweeps=most, unions=unions)], axes)
     want = plain_search(x, lams, duals, axes, most, unions)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_host_waits_at_the_start_and_for_each_point(fast, dtype):
+    """However many sweeps there are between two tests."""
+    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight((2, 9, 40), (1, 2)))
+    for try_unions, points in (False, 1), (True, 2):
+        unions, before = jnp.full((2, 1, 1), try_unions), fast.library.num_waits
+        settings = {"max_sweeps": 12, "first_test": 12, "unions": unions}
+        count = fast.alternating(x, lams, duals, (1, 2), **settings)[3]
+        assert (count == 12).all()
+        assert fast.library.num_waits == before + 1 + points
 
 
 def one_weight(shape, axes):
