@@ -59,7 +59,7 @@ class WarpPullBack {
 
   // Where y is NaN there is no derivative.
   __device__ void FindRuns() {
-    float before = lane_ > 0 ? y_[Cell(kSamples - 1) - 1] : 0.0f;
+    float before = lane_ > 0 && left_ > 0 ? y_[Cell(kSamples - 1) - 1] : 0.0f;
 #pragma unroll
     for (int k = 0; k < kSamples; ++k) {
       const bool inside = k < left_, is_first = k == 0 && lane_ == 0;
