@@ -92,6 +92,22 @@ def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
 
 
+@pytest.mark.parametrize(
+    ("target", "rounding"), [(0.3, 0.0), (1e-3, 0.0), (1e-6, 0.0), (1e-5, 1e-3), (1e-4, 1e-2)]
+)
+def test_tests_are_due_when_plain_jax_says(fast, target, rounding):
+    """Of images that come near soon, late, or stand still before: each makes as many sweeps."""
+    x, lams, duals = state((4, 9, 8), (1, 2), "float64")
+    unions = every_other(x.shape, (1, 2))
+    lams = [jnp.full((1, 1, 1), 0.4)] * 2
+    settings = {"max_sweeps": 90, "unions": unions, "target": target, "rounding": rounding}
+    got = Search.of([*fast.alternating(x, lams, duals, (1, 2), **settings)], (1, 2))
+    want = plain_search(x, lams, duals, (1, 2), 90, unions, target, rounding)
+    np.testing.assert_array_equal(got.count, want.count)
+    np.testing.assert_array_equal(got.active, want.active)
+    assert got.count.min() > 2 and got.count.max() < 90 and not got.active.any()
+
+
 # Lines in step as columns and rows, rows of channels, warps on columns, on rows, on long columns.
 IN_ONE_LAUNCH = [
     ((3, 9, 40), (1, 2)),
@@ -136,12 +152,18 @@ def one_weight(shape, axes):
 _plain_solve = jax.jit(solve, static_argnames="axes")
 
 
-def plain_search(x, lams, duals, axes, max_sweeps, unions):
+def plain_search(x, lams, duals, axes, max_sweeps, unions, target=0.0, rounding=0.0):
     """In float64."""
     x, lams, duals = jax.tree.map(lambda a: a.astype("float64"), (x, lams, duals))
     zero = jnp.zeros(unions.shape)
     count = zero.astype("int32")
-    numbers = zero, zero, count + max_sweeps, count + 1, jnp.where(unions, count + 1, 999)
+    numbers = (
+        zero + target,
+        zero + rounding,
+        count + max_sweeps,
+        count + 1,
+        jnp.where(unions, count + 1, 999),
+    )
     return Search.of(_plain_solve(x, *numbers, *lams, *duals, axes=axes), axes)
 
 
