@@ -96,16 +96,17 @@ def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
     ("target", "rounding"), [(0.3, 0.0), (1e-3, 0.0), (1e-6, 0.0), (1e-5, 1e-3), (1e-4, 1e-2)]
 )
 def test_tests_are_due_when_plain_jax_says(fast, target, rounding):
-    """Of images that come near soon, late, or stand still before: each makes as many sweeps."""
-    x, lams, duals = state((4, 9, 8), (1, 2), "float64")
-    unions = every_other(x.shape, (1, 2))
-    lams = [jnp.full((1, 1, 1), 0.4)] * 2
+    """Of images that come near soon, late, or stand still before, one by one, to the last test."""
+    batch, _, starts = state((6, 9, 8), (1, 2), "float64")
+    lams, unions = [jnp.full((1, 1, 1), 0.4)] * 2, jnp.ones((1, 1, 1), bool)
     settings = {"max_sweeps": 90, "unions": unions, "target": target, "rounding": rounding}
-    got = Search.of([*fast.alternating(x, lams, duals, (1, 2), **settings)], (1, 2))
-    want = plain_search(x, lams, duals, (1, 2), 90, unions, target, rounding)
-    np.testing.assert_array_equal(got.count, want.count)
-    np.testing.assert_array_equal(got.active, want.active)
-    assert got.count.min() > 2 and got.count.max() < 90 and not got.active.any()
+    for image in range(len(batch)):
+        x, *duals = (a[image : image + 1] for a in (batch, *starts))
+        got = Search.of([*fast.alternating(x, lams, duals, (1, 2), **settings)], (1, 2))
+        want = plain_search(x, lams, duals, (1, 2), 90, unions, target, rounding)
+        for field in ("count", "due", "vain", "active"):
+            np.testing.assert_array_equal(getattr(got, field), getattr(want, field))
+        assert 2 < got.count.item() < 90 and not got.active.item()
 
 
 # Lines in step as columns and rows, rows of channels, warps on columns, on rows, on long columns.
