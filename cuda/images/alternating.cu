@@ -117,7 +117,7 @@ Alternating<T>::Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>
 template <typename T>
 SweptAxis<T> Alternating<T>::Swept(size_t a) const {
   const SolvedAxis<T>& axis = axes_[a];
-  SweptAxis<T> swept{swept_,     a == 0,      x_,        nullptr,      nullptr,
+  SweptAxis<T> swept{swept_,     x_,          nullptr,   nullptr,
                      axis.input, axis.result, axis.dual, axis.previous};
   const size_t ahead = a > 0 ? a : 1;
   if (ahead < axes_.size()) {
