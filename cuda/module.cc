@@ -42,4 +42,6 @@ NB_MODULE(_cuda, module) {
   takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];
   takes["jaxtv_isotropic_steps"] = nanobind::cpp_function(&FitsRegion);
   module.attr("takes") = takes;
+  // Targets that read and write half types.
+  module.attr("half_types") = nanobind::make_tuple("jaxtv_sweeps", "jaxtv_sweeps_reverse");
 }

@@ -27,7 +27,7 @@ nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/lines/tv1d.cu cuda/lines/tv1d_in_step.cu cuda/lines/tv1d_warp.cu
                     cuda/lines/tv1d_block.cu cuda/lines/tv1d_grid.cu cuda/lines/tv1d_newton.cu
                     cuda/lines/tv1d_mass.cu
-                    cuda/lines/pull_back.cu cuda/lines/pull_back_in_step.cu
+                    cuda/lines/pull_back.cu cuda/lines/pull_back_in_step.cu cuda/lines/pull_back_warp.cu
                     cuda/lines/pull_back_block.cu cuda/lines/pull_back_grid.cu
                     cuda/images/component_mean.cu cuda/images/components.cu
                     cuda/images/certificate.cu cuda/images/majority_vote.cu cuda/images/gap.cu

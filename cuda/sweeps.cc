@@ -20,6 +20,14 @@ struct Order {
       : height(axes[0] < axes[1] ? 0 : 1), width(1 - height) {}
 };
 
+// Calls run(T{}, S{}) with the types that images of this type are computed in and stored in.
+template <typename Run>
+ffi::Error DispatchStored(ffi::DataType type, const Run& run) {
+  if (type == ffi::F16) return run(float{}, __half{});
+  if (type == ffi::BF16) return run(float{}, __nv_bfloat16{});
+  return DispatchFloat(type, [&](auto zero) { return run(zero, zero); });
+}
+
 ffi::ErrorOr<SweepImages> ImagesOnChip(ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
                                        const SweepShape& shape) {
   if (axes.size() != 2) return ffi::Unexpected(RefuseSweeps("CUDA sweeps over two axes only"));
@@ -61,13 +69,14 @@ ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams
     auto codes = kept.get<ffi::AnyBuffer>(0);
     scope.Output(**codes, "codes");
   }
-  return DispatchFloat(x.element_type(), [&](auto zero) {
+  return DispatchStored(x.element_type(), [&](auto zero, auto stored) {
     using T = decltype(zero);
+    using S = decltype(stored);
     const auto data = [&](int a) { return static_cast<const T*>(lam(a).untyped_data()); };
-    return cuda::ToError(cuda::Sweeps<T>(
+    return cuda::ToError(cuda::Sweeps<T, S>(
         stream, *images, {(*weights)[order.height], (*weights)[order.width]},
-        static_cast<const T*>(x.untyped_data()), {data(order.height), data(order.width)},
-        static_cast<T*>(y->untyped_data()), *bits));
+        static_cast<const S*>(x.untyped_data()), {data(order.height), data(order.width)},
+        static_cast<S*>(y->untyped_data()), *bits));
   });
 } catch (const std::exception& e) {
   return Caught(e);
@@ -97,13 +106,14 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
   scope.Output(*x_bar, "x_bar");
   scope.Output(lam_bar(0), "lam_bar 0");
   scope.Output(lam_bar(1), "lam_bar 1");
-  return DispatchFloat(y_bar.element_type(), [&](auto zero) {
+  return DispatchStored(y_bar.element_type(), [&](auto zero, auto stored) {
     using T = decltype(zero);
+    using S = decltype(stored);
     const auto data = [&](int a) { return static_cast<T*>(lam_bar(a).untyped_data()); };
-    return cuda::ToError(cuda::SweepsReverse<T>(
+    return cuda::ToError(cuda::SweepsReverse<T, S>(
         stream, *images, {(*per_edge)[order.height], (*per_edge)[order.width]},
-        static_cast<const T*>(y_bar.untyped_data()),
-        static_cast<const uint8_t*>(bits.untyped_data()), static_cast<T*>(x_bar->untyped_data()),
+        static_cast<const S*>(y_bar.untyped_data()),
+        static_cast<const uint8_t*>(bits.untyped_data()), static_cast<S*>(x_bar->untyped_data()),
         {data(order.height), data(order.width)}));
   });
 } catch (const std::exception& e) {

@@ -60,6 +60,11 @@ struct SweepShape {
   }
 };
 
+// The type that arrays of a type are computed in, and that their weights have.
+inline ffi::DataType ComputedIn(ffi::DataType type) {
+  return type == ffi::F16 || type == ffi::BF16 ? ffi::F32 : type;
+}
+
 // The weights along each of the axes.
 inline ffi::ErrorOr<std::vector<WeightLayout>> SweepWeights(ffi::RemainingArgs lams,
                                                             ffi::AnyBuffer x,
@@ -72,8 +77,8 @@ inline ffi::ErrorOr<std::vector<WeightLayout>> SweepWeights(ffi::RemainingArgs l
   for (size_t a = 0; a < axes.size(); ++a) {
     const auto lam = lams.get<ffi::AnyBuffer>(a);
     if (lam.has_error()) return ffi::Unexpected(lam.error());
-    if (lam->element_type() != x.element_type()) {
-      return ffi::Unexpected(RefuseSweeps("every lam must have the dtype of x"));
+    if (lam->element_type() != ComputedIn(x.element_type())) {
+      return ffi::Unexpected(RefuseSweeps("every lam must have the dtype that x is computed in"));
     }
     const auto layout = WeightsAlong(lam->dimensions(), x.dimensions(), axes[a]);
     if (layout.has_error()) return ffi::Unexpected(layout.error());
@@ -111,7 +116,7 @@ inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_
     const auto dims = y_bar.dimensions();
     std::vector<int64_t> wanted(dims.begin(), dims.end());
     wanted[axes[a]] = edges[a] ? dims[axes[a]] - 1 : 1;
-    if ((*lam_bar)->element_type() != y_bar.element_type() || wanted[axes[a]] < 0 ||
+    if ((*lam_bar)->element_type() != ComputedIn(y_bar.element_type()) || wanted[axes[a]] < 0 ||
         ToString((*lam_bar)->dimensions()) != ToString({wanted.data(), wanted.size()})) {
       return ffi::Unexpected(RefuseSweeps("the cotangent of a weight must have shape " +
                                           ToString({wanted.data(), wanted.size()}) + ", got " +

@@ -119,7 +119,9 @@ def _prox_tv(
     x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
-    operands = (x.astype(_arguments.compute_type(x)), *lams, *duals)
+    # Sweeps convert half types themselves, some as they read and write.
+    stored = len(axes) > 1 and bool(num_sweeps) and not return_info and x.size > 0
+    operands = (x if stored else x.astype(_arguments.compute_type(x)), *lams, *duals)
     wide, *placed = sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:

@@ -32,10 +32,8 @@ from cuda_cubins import ROOT, compiled
 from cuda_resources import readable
 
 SOURCES = [
-    *(
-        f"cuda/lines/{stem}.cu"
-        for stem in ("tv1d", "tv1d_in_step", "tv1d_warp", "pull_back", "pull_back_in_step")
-    ),
+    *(f"cuda/lines/{stem}.cu" for stem in ("tv1d", "tv1d_in_step", "tv1d_warp")),
+    *(f"cuda/lines/{stem}.cu" for stem in ("pull_back", "pull_back_in_step", "pull_back_warp")),
     *(f"cuda/images/{stem}.cu" for stem in ("sweeps", "sweeps_in_step", "reverse_in_step")),
     "cuda/isotropic/steps.cu",
 ]
@@ -79,13 +77,13 @@ OF_PULL_BACK = {
 }
 OF_SWEEPS = {
     "load": Pass("sweeps_in_step.cu", r"LDG\.E\..*", 8),
-    "store": Pass("sweeps_in_step.cu", r"STG\.E", 8),
+    "store": Pass("stored.h", r"STG\.E", 8),
     "fill": Pass("sweeps_in_step.cu", r"FSETP\..*", 1, without=r"LOP3\..*|STG\.E", larger=1),
     "codes": Pass("sweep_cells.h", r"STG\.E\.U8", 4),
 }
 OF_REVERSE = {
     "load": Pass("reverse_in_step.cu", r"LDG\.E\..*", 8),
-    "store": Pass("reverse_in_step.cu", r"STG\.E", 8),
+    "store": Pass("stored.h", r"STG\.E", 8),
     "load codes": Pass("sweep_cells.h", r"LDG\.E\.U8.*", 4),
     "pack codes": Pass("reverse_in_step.cu", "LDS", 2, without=r"FADD|STG\.E|LEA"),
     "sums": Pass("reverse_in_step.cu", "FFMA", 0.25),
@@ -94,8 +92,8 @@ OF_REVERSE = {
 PASSES = {
     "ProxWalk<StagedRows>": VECTORS | OF_PROX,
     "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
-    "SweepInStep": OF_SWEEPS,
-    "ReverseInStep": OF_REVERSE,
+    "SweepInStep<float>": OF_SWEEPS,
+    "ReverseInStep<float>": OF_REVERSE,
     "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
     "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
@@ -108,9 +106,21 @@ def find_nvdisasm() -> str | None:
     return next(filter(None, found), None)
 
 
+# Without loops over samples: a warp goes at most once through all code, for a line of 32 times as
+# many samples as these.
+STRAIGHT = {f"PullBackWarps<WarpShape<{samples}> >": samples for samples in (8, 16, 32, 64)}
+
+
 @functools.cache
 def loops() -> dict[str, list[Loop]]:
     """The innermost loops of each kernel, in the order of the code."""
+    codes = _listings().items()
+    return {kernel: _innermost_loops(code) for kernel, code in codes if kernel not in STRAIGHT}
+
+
+@functools.cache
+def _listings() -> dict[str, str]:
+    """The code of each kernel."""
     found = {}
     for source in SOURCES:
         command = [find_nvdisasm(), "-c", "-g", str(compiled(ROOT / source).cubin)]
@@ -118,7 +128,7 @@ def loops() -> dict[str, list[Loop]]:
         listing = done.stdout
         for section in re.split(r"^\.text\.", listing, flags=re.MULTILINE)[1:]:
             symbol, _, code = section.partition(":")
-            found[readable(symbol)] = _innermost_loops(code)
+            found[readable(symbol)] = code
     return found
 
 
@@ -203,20 +213,23 @@ def per_sample() -> dict[str, dict[str, float]]:
             found[f"{kernel}, any line"] = parts
             continue
         for case, data in _cases().items():
-            short = kernel == "SweepInStep" and data[0].shape[1] <= 32
+            short = kernel == "SweepInStep<float>" and data[0].shape[1] <= 32
             step = _cost(kernel, SHORT_STEP if short else STEP)
             found[f"{kernel}, {case}"] = {"walk": steps_per_sample(*data) * step, **parts}
+    for kernel, samples in STRAIGHT.items():
+        names = [line["name"] for line in _LINE.finditer(_listings()[kernel]) if line["name"]]
+        found[f"{kernel}, any line"] = {"all code": len(names) / samples}
     return found
 
 
 def table() -> str:
     """Both parts as text."""
-    rows = [f"{'kernel':<36}{'loops from':<20}{'instructions':>12}"]
+    rows = [f"{'kernel':<44}{'loops from':<20}{'instructions':>12}"]
     for kernel, found in sorted(loops().items()):
         sums: Counter[str] = Counter()
         for loop in found:
             sums[loop.source] += len(loop.instructions)
-        rows += [f"{kernel:<36}{source:<20}{count:>12}" for source, count in sorted(sums.items())]
+        rows += [f"{kernel:<44}{source:<20}{count:>12}" for source, count in sorted(sums.items())]
     rows += ["", f"{'per sample':<68}{'all':>8}  parts"]
     for name, parts in per_sample().items():
         listed = ", ".join(f"{part} {count:.1f}" for part, count in parts.items())

@@ -88,15 +88,23 @@ class Emulated:
         results = [*results, jax.ShapeDtypeStruct((size,), "uint8")]
         return self.image_call(name, results, *operands, axes=axes)[:-1]
 
-    def alternating(self, x, lams, duals, axes, *, max_sweeps, unions):
-        """A search from duals to the last sweep, with tests after 1, 2, 4 or so.
+    def alternating(
+        self, x, lams, duals, axes, *, max_sweeps, unions, first_test=1, target=0.0, rounding=0.0
+    ):
+        """A search from duals to the last sweep.
 
         `unions`: whether each image tries the point of all equalities, a flag for each image.
         """
         shape = tuple(1 if d in axes else n for d, n in enumerate(x.shape))
         zero, one = (jnp.full(shape, n, "int32") for n in (0, 1))
-        target = jnp.zeros(shape, x.dtype)
-        numbers = target, target, zero + max_sweeps, one, jnp.where(unions, one, 999)
+        first, none = zero + first_test, jnp.zeros(shape, x.dtype)
+        numbers = (
+            none + target,
+            none + rounding,
+            zero + max_sweeps,
+            first,
+            jnp.where(unions, one, 999),
+        )
         floats, ints = (jax.ShapeDtypeStruct(shape, t) for t in (x.dtype, "int32"))
         results = [x, *[floats] * 2, ints, *[floats] * 4, *[ints] * 2, floats.update(dtype=bool)]
         results = [*results, *[x] * (3 * len(axes) - 1)]

@@ -92,6 +92,23 @@ def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
 
 
+@pytest.mark.parametrize(
+    ("target", "rounding"), [(0.3, 0.0), (1e-3, 0.0), (1e-6, 0.0), (1e-5, 1e-3), (1e-4, 1e-2)]
+)
+def test_tests_are_due_when_plain_jax_says(fast, target, rounding):
+    """Of images that come near soon, late, or stand still before, one by one, to the last test."""
+    batch, _, starts = state((6, 9, 8), (1, 2), "float64")
+    lams, unions = [jnp.full((1, 1, 1), 0.4)] * 2, jnp.ones((1, 1, 1), bool)
+    settings = {"max_sweeps": 90, "unions": unions, "target": target, "rounding": rounding}
+    for image in range(len(batch)):
+        x, *duals = (a[image : image + 1] for a in (batch, *starts))
+        got = Search.of([*fast.alternating(x, lams, duals, (1, 2), **settings)], (1, 2))
+        want = plain_search(x, lams, duals, (1, 2), 90, unions, target, rounding)
+        for field in ("count", "due", "vain", "active"):
+            np.testing.assert_array_equal(getattr(got, field), getattr(want, field))
+        assert 2 < got.count.item() < 90 and not got.active.item()
+
+
 # Lines in step as columns and rows, rows of channels, warps on columns, on rows, on long columns.
 IN_ONE_LAUNCH = [
     ((3, 9, 40), (1, 2)),
@@ -103,15 +120,28 @@ IN_ONE_LAUNCH = [
 
 
 @pytest.mark.parametrize(("shape", "axes"), IN_ONE_LAUNCH)
-def test_half_sweeps_in_one_launch_are_those_of_plain_jax(fast, shape, axes):
-    """Of float32 with one weight; every other image has fewer sweeps to make, and then rests."""
-    x, lams, duals = one_weight(shape, axes)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sweeps_that_some_images_rest_in_are_those_of_plain_jax(fast, shape, axes, dtype):
+    """Halves in one launch, or not; every other image has fewer sweeps to make."""
+    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight(shape, axes))
     unions = every_other(shape, axes)
     most = jnp.where(unions, 4, 2)
     got = Search.of([*fast.alternating(x, lams, duals, axes, max_sweeps=most, unions=unions)], axes)
     want = plain_search(x, lams, duals, axes, most, unions)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_host_waits_at_the_start_and_for_each_point(fast, dtype):
+    """However many sweeps there are between two tests."""
+    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight((2, 9, 40), (1, 2)))
+    for try_unions, points in (False, 1), (True, 2):
+        unions, before = jnp.full((2, 1, 1), try_unions), fast.library.num_waits
+        settings = {"max_sweeps": 12, "first_test": 12, "unions": unions}
+        count = fast.alternating(x, lams, duals, (1, 2), **settings)[3]
+        assert (count == 12).all()
+        assert fast.library.num_waits == before + 1 + points
 
 
 def one_weight(shape, axes):
@@ -123,12 +153,18 @@ def one_weight(shape, axes):
 _plain_solve = jax.jit(solve, static_argnames="axes")
 
 
-def plain_search(x, lams, duals, axes, max_sweeps, unions):
+def plain_search(x, lams, duals, axes, max_sweeps, unions, target=0.0, rounding=0.0):
     """In float64."""
     x, lams, duals = jax.tree.map(lambda a: a.astype("float64"), (x, lams, duals))
     zero = jnp.zeros(unions.shape)
     count = zero.astype("int32")
-    numbers = zero, zero, count + max_sweeps, count + 1, jnp.where(unions, count + 1, 999)
+    numbers = (
+        zero + target,
+        zero + rounding,
+        count + max_sweeps,
+        count + 1,
+        jnp.where(unions, count + 1, 999),
+    )
     return Search.of(_plain_solve(x, *numbers, *lams, *duals, axes=axes), axes)
 
 

@@ -13,6 +13,7 @@ from helpers import bits, signal
 from test_sweeps import weights
 
 from jaxtv._operators import sweeps as _sweeps
+from jaxtv._plumbing import primitive
 
 # Rows before columns and the reverse, images and tiles of them that are full or not, a batch axis
 # between, lines of one and of more threads than a block has, more shared memory than comes unasked.
@@ -41,7 +42,7 @@ class EmulatedSweeps(Emulated):
         for axis, each in zip(axes, edges, strict=True):
             shape = list(y_bar.shape)
             shape[axis] = shape[axis] - 1 if each else 1
-            results.append(jax.ShapeDtypeStruct(shape, y_bar.dtype))
+            results.append(jax.ShapeDtypeStruct(shape, primitive.computed_type(y_bar.dtype)))
         params = {"num_sweeps": np.int64(num_sweeps), "edges": np.array(edges)}
         call = jax.ffi.ffi_call(self.names["jaxtv_sweeps_reverse"], results)
         return call(y_bar, codes, axes=np.array(axes), **params)
@@ -108,6 +109,30 @@ def assert_same_reverse(emulated, y_bar, codes, axes, edges, num_sweeps=NUM_SWEE
         np.testing.assert_allclose(a, b, rtol=0, atol=20 * eps * max(y_bar.shape))
 
 
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["scalar", "per edge"])
+def test_half_types_are_those_of_float32_before_rounding(fast, kind, half):
+    """In step, and not; with a NaN, with numbers that round to 0, and beyond float16."""
+    for case in ("channels last", "turned"):
+        x, lams, y_bar, axes, edges = operands(case, kind, "float32")
+        scale = 10.0 ** np.arange(-9, 9 * len(x) - 9, 9).reshape(-1, *[1] * (x.ndim - 1))
+        x = x * scale.astype("float32")
+        x, y_bar = x.at[0, 0, 0, 0].set(jnp.nan).astype(half), y_bar.astype(half)
+        y, codes = fast.forward(x, lams, axes)
+        want, want_codes = fast.forward(x.astype("float32"), lams, axes)
+        assert bits(codes) == bits(want_codes)
+        assert_equal(y, want.astype(half))
+        got = fast.reverse(y_bar, codes, axes, edges)
+        want = fast.reverse(y_bar.astype("float32"), codes, axes, edges)
+        assert_equal(got[0], want[0].astype(half))
+        assert [*map(bits, got[1:])] == [*map(bits, want[1:])]
+
+
+def assert_equal(a, b):
+    assert a.dtype == b.dtype
+    np.testing.assert_array_equal(a.astype("float32"), b.astype("float32"))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_bad_image_spoils_no_other(fast, dtype):
     x, lams, y_bar, axes, edges = operands("channels last", "scalar", dtype)
@@ -119,9 +144,14 @@ def test_a_bad_image_spoils_no_other(fast, dtype):
 
 
 def test_no_schedule_of_threads_changes_a_bit_or_races(check):
-    cases = itertools.product(("channels last", "turned"), ("per line", "per edge"))
-    for case, kind in cases:
+    cases = [
+        *itertools.product(("channels last", "turned"), ("per line", "per edge"), ("float32",)),
+        ("channels last", "per line", "bfloat16"),
+        ("turned", "per edge", "float16"),
+    ]
+    for case, kind, dtype in cases:
         x, lams, y_bar, axes, edges = operands(case, kind, "float32")
+        x, y_bar = x.astype(dtype), y_bar.astype(dtype)
         answers = set()
         for order, seed in SCHEDULES:
             check.library.set_order(order, seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Do CUDA warps that have a line each, of 129 to 2048 samples, give what the CPU gives?"""
+"""Do CUDA warps that have a line each, of 65 to 2048 samples, give what the CPU gives?"""
 
 import os
 
@@ -14,7 +14,7 @@ from jaxtv._operators import tv1d as _lines
 if os.environ.get("JAXTV_TEST_BACKEND"):
     pytest.skip("holds CUDA against the CPU kernels, which are not here", allow_module_level=True)
 
-LENGTHS = [129, 130, 255, 256, 257, 511, 512, 513, 1000, 1024, 1025, 2047, 2048]
+LENGTHS = [65, 100, 129, 130, 255, 256, 257, 511, 512, 513, 1000, 1024, 1025, 2047, 2048]
 # Blocks that are full, not full, and several; columns in groups that are not whole blocks.
 ROWS = [((3, n), 1) for n in LENGTHS] + [((9, 130), 1), ((1, 512), 1)]
 COLUMNS = [((n, 3), 0) for n in LENGTHS] + [((2, 200, 13), 1), ((2, 300, 9), 1)]
@@ -61,7 +61,7 @@ def test_hard_lines(fast, n, lam):
     assert_like_the_cpu(fast, x.T, jnp.full((1, 1), lam, "float32"), 0)
 
 
-@pytest.mark.parametrize("n", [129, 512, 1000, 2048])
+@pytest.mark.parametrize("n", [100, 129, 512, 2048])
 def test_weights_that_change_nothing_and_that_join_all(fast, n):
     x = jnp.array(np.stack([*hard_lines(n).values(), np.full(n, 0.7)]), "float32")
     assert bits(fast.prox(x, jnp.zeros((1, 1), "float32"), 1)) == bits(x)
@@ -76,3 +76,34 @@ def test_weights_that_change_nothing_and_that_join_all(fast, n):
 def test_unfit_lines_are_those_of_the_cpu(fast, shape, axis):
     """Beside others in the block, which they leave as they were."""
     assert_unfit_lines_are_those_of_the_cpu(fast, shape, axis)
+
+
+@pytest.mark.parametrize("kind", ["noise", "steps", "walk", "integers"])
+def test_cotangents_are_those_of_the_cpu(fast, kind):
+    """Also of runs over several lanes, where a weight is 0, and where y or v is not finite."""
+    for shape, axis in [*ROWS, *COLUMNS]:
+        x, lam, v = operands(shape, axis, kind, "float32", "per line")
+        y = x if kind == "integers" else _lines.prox(x, 8 * lam, axis=axis)
+        lam = lam.at[(0,) * lam.ndim].set(0)
+        assert_same_cotangents(fast, y, lam, v, axis)
+        if shape not in [(9, 130), (300, 3), (3, 2048)]:
+            continue
+        y, v = (jnp.moveaxis(a, axis, -1) for a in (y, v))
+        y = y.at[0, 5].set(jnp.nan).at[1, -3:].set(jnp.nan).at[2, 64:70].set(jnp.inf)
+        v = v.at[0, 5].set(0).at[0, 9].set(jnp.inf).at[2, 66].set(jnp.nan).at[1, 8:20].set(3e38)
+        y, v = (jnp.moveaxis(a, -1, axis) for a in (y, v))
+        assert_same_cotangents(fast, y, lam, v, axis)
+
+
+def assert_same_cotangents(fast, y, lam, v, axis):
+    """Means in float64, rounded once; each jump between them is of rounded ones."""
+    x_bar, lam_bar = map(np.asarray, fast.pull_back(y, lam, v, axis))
+    wide = (a.astype("float64") for a in (y, lam, v))
+    means, slopes = map(np.asarray, _lines.pull_back(*wide, axis=axis))
+    np.testing.assert_array_equal(x_bar, means.astype("float32"))
+    off = np.abs(np.where(np.isinf(lam_bar), 0, lam_bar - slopes))
+    unit = np.spacing(
+        np.where(np.isfinite(v), np.abs(v), 0).max(axis, keepdims=True).astype("float32")
+    )
+    assert (np.isnan(slopes) | (off <= 2 * unit * v.shape[axis])).all()
+    assert not np.isfinite(lam_bar[np.isnan(slopes)]).any()

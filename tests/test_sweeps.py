@@ -160,6 +160,52 @@ def test_plain_jax_gives_the_same_bits(case, dtype):
         np.testing.assert_allclose(a, b, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize(
+    ("case", "half"), [("channels last", "bfloat16"), ("one row", "float16"), ("volume", "float16")]
+)
+def test_half_types_are_computed_in_float32(case, half):
+    """Bit for bit what conversions around the call give, in every derivative."""
+    shape, axes = CASES[case]
+    rng = np.random.default_rng(2)
+    x, dx, y_bar = (jnp.array(rng.normal(size=shape), half) for _ in range(3))
+    lam, dlam = jnp.float32(0.3), jnp.float32(0.1)
+    solve = functools.partial(jaxtv.forward.prox_tv, axes=axes, num_sweeps=3)
+
+    def around(x, lam):
+        return solve(x.astype("float32"), lam).astype(half)
+
+    def derivatives(f):
+        def pull(x, lam, y_bar):
+            return jax.vjp(f, x, lam)[1](y_bar)
+
+        moved, tangents = (x, lam, y_bar), (dx, dlam, y_bar)
+        second = jax.vjp(pull, *moved)[1]((dx, dlam)), jax.vjp(pull, *moved)[1]((0 * dx, dlam))
+        forward = jax.jvp(f, (x, lam), (dx, dlam)), jax.jvp(pull, moved, tangents)
+        return (
+            f(x, lam),
+            pull(x, lam, y_bar),
+            forward,
+            second,
+            jax.vmap(f, (1, None))(jnp.stack([x, y_bar], 1), lam),
+        )
+
+    got, want = (jax.tree.leaves(derivatives(f)) for f in (solve, around))
+    assert [a.dtype for a in got] == [a.dtype for a in want]
+    assert [*map(bits, got)] == [*map(bits, want)]
+
+
+def test_half_types_reach_the_kernels_as_they_are():
+    """There and back, without an array of float32."""
+    x = jnp.zeros((4, 6), "bfloat16")
+
+    def run(x, y_bar):
+        y, pull = jax.vjp(functools.partial(jaxtv.prox_tv_2d, num_sweeps=2), x, 0.1)
+        return y, pull(y_bar)
+
+    program = str(jax.make_jaxpr(run)(x, x))
+    assert "jaxtv_sweeps_reverse" in program and "f32[4,6]" not in program
+
+
 def test_the_only_residual_is_two_bits_per_pixel_and_half_sweep():
     x, lam = jnp.zeros((4, 32, 32), "float32"), jnp.ones((), "float32")
     _, pull = jax.eval_shape(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Lines of float with one weight are swept along an axis by one kernel (sweep_lines.h). Else line
-// solves alternate with passes over samples. Those touch no image that is not to be swept; the
-// lines of such an image are solved again, from the same input to the same result.
+// solves alternate with passes over samples. Blocks without an image that is to be swept return at
+// once, but those that solve a few very long lines (tv1d_grid.cu): from the same input these come
+// to the same result again.
 #include "cuda/common/launch.h"
 #include "cuda/images/alternating.h"
 #include "cuda/images/line_parts.h"
@@ -116,7 +117,7 @@ Alternating<T>::Alternating(cudaStream_t stream, const std::vector<SolvedAxis<T>
 template <typename T>
 SweptAxis<T> Alternating<T>::Swept(size_t a) const {
   const SolvedAxis<T>& axis = axes_[a];
-  SweptAxis<T> swept{swept_,     a == 0,      x_,        nullptr,      nullptr,
+  SweptAxis<T> swept{swept_,     x_,          nullptr,   nullptr,
                      axis.input, axis.result, axis.dual, axis.previous};
   const size_t ahead = a > 0 ? a : 1;
   if (ahead < axes_.size()) {
@@ -158,7 +159,8 @@ template <typename T>
 Status Alternating<T>::HalfInSteps(size_t a, SweepSums* sums) const {
   const SolvedAxis<T>& axis = axes_[a];
   const Status status =
-      ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam, axis.result, scratch_);
+      ProxTv1d<T>(stream_, axis.lines, axis.weights, axis.input, axis.lam, axis.result, scratch_,
+                  WantedLines{swept_.image_of, swept_.sweeping});
   if (status.error != cudaSuccess) return status;
   const bool is_last = a + 1 == axes_.size();
   const size_t next = is_last ? a : a + 1;

@@ -44,10 +44,6 @@ class Alternating {
   // Sweeps over the images that are `sweeping`, and decides which of them still are.
   Status Sweep() const;
 
-  // How many sweeps to launch before the host asks whether any image is still swept. In vain they
-  // cost but the launches, or else all line solves.
-  int SweepsAtOnce() const { return in_one_launch_ ? 4 : 2; }
-
  private:
   SweptAxis<T> Swept(size_t a) const;
   Status Enter() const;

@@ -184,11 +184,12 @@ __device__ void PackCodes(const CellTile& tile, int half) {
   }
 }
 
+template <typename S>
 __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
     ReverseInStep(const __grid_constant__ SweepImages images, const int per_tile,
                   float* __restrict__ of_height, float* __restrict__ of_width,
-                  const float* __restrict__ y_bar, const uint8_t* __restrict__ bits,
-                  float* __restrict__ x_bar) {
+                  const S* __restrict__ y_bar, const uint8_t* __restrict__ bits,
+                  S* __restrict__ x_bar) {
   JAXTV_DYNAMIC_SHARED(float, cells);
   const CellTile tile(images, per_tile, cells);
   const int64_t pixels = images.Pixels(), base = tile.origin.sample * pixels;
@@ -197,8 +198,8 @@ __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
   const uint8_t* const planes = bits + base * CodePlanes(half_sweeps);
   tile.WriteInverses();
   // The cotangent of the result stands in for a total until the first half sweep has read it.
-  tile.ForPixels(y_bar + base, [&](float* cell, float value) {
-    cell[first_axis] = value;
+  tile.ForPixels(y_bar + base, [&](float* cell, S stored) {
+    cell[first_axis] = Widened(stored);
     cell[1 - first_axis] = 0.0f;
   });
   float slopes[2] = {0.0f, 0.0f};
@@ -224,18 +225,28 @@ __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
       tile.Meet();
     }
   }
-  tile.ForPixels(x_bar + base, [&](const float* cell, float& value) { value = cell[first_axis]; });
+  tile.ForPixels(x_bar + base,
+                 [&](const float* cell, S& place) { Store(cell[first_axis], &place); });
   if (tile.HasLine(0)) of_height[tile.LineNumber(0)] = slopes[0];
   if (tile.HasLine(1)) of_width[tile.LineNumber(1)] = slopes[1];
 }
 
 }  // namespace
 
+template <typename S>
 Status SweepsReverseInStep(cudaStream_t stream, const SweepImages& images, int per_tile,
-                           const float* y_bar, const uint8_t* bits, float* x_bar,
+                           const S* y_bar, const uint8_t* bits, S* x_bar,
                            float* const (&lam_bar)[2]) {
-  return LaunchInStep("ReverseInStep", ReverseInStep, stream, images, per_tile, lam_bar[0],
+  return LaunchInStep("ReverseInStep", ReverseInStep<S>, stream, images, per_tile, lam_bar[0],
                       lam_bar[1], y_bar, bits, x_bar);
 }
+
+#define JAXTV_INSTANTIATE(S)                                                           \
+  template Status SweepsReverseInStep(cudaStream_t, const SweepImages&, int, const S*, \
+                                      const uint8_t*, S*, float* const(&)[2]);
+JAXTV_INSTANTIATE(float)
+JAXTV_INSTANTIATE(__half)
+JAXTV_INSTANTIATE(__nv_bfloat16)
+#undef JAXTV_INSTANTIATE
 
 }  // namespace jaxtv::cuda

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
 #include <limits>
 
 #include "cuda/common/launch.h"
@@ -88,8 +87,19 @@ __device__ void Judge(const ImageNumbers<T>& n, const Findings<T>& found, bool w
   n.bound[i] = found.bound[i];
 }
 
-// After a test: whether the image goes on, and when its next test is due, as by _next_test in
+// How many sweeps to make before the next test at the latest, as by _next_test in
 // jaxtv/_plain/alternating.py.
+template <typename T>
+__device__ int Ahead(const ImageNumbers<T>& n, bool still, int64_t i) {
+  const int count = n.count[i];
+  if (still) return n.vain[i] > 0 ? max(count / 2, 3) : 3;
+  const double growth = sqrt(double(n.bound[i]) / double(n.target[i]));
+  const double ahead = ceil(double(count) * (growth - 1.0)) + 1.0;
+  const int most = max(count, 3);
+  return ahead < double(most) ? int(ahead) : most;
+}
+
+// After a test: whether the image goes on, and when its next test is due, as by _next_test.
 template <typename T>
 __device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
   if (!n.active[i]) return;
@@ -100,11 +110,10 @@ __device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
   const bool moves = n.active[i] && !still;
   n.near[i] = moves ? T(double(n.moved[i]) * pow(missing, -1.0 / 0.85)) : T(0);
   n.moved[i] = std::numeric_limits<T>::infinity();
-  const int ahead = max(still ? n.count[i] / 2 : n.count[i], 3);
-  n.due[i] = n.count[i] + min(ahead, n.max_sweeps[i] - n.count[i]);
+  n.due[i] = n.count[i] + min(Ahead(n, still, i), n.max_sweeps[i] - n.count[i]);
 }
 
-enum class Step { kStart, kSweeps, kVote, kUnion };
+enum class Step { kStart, kVote, kUnion };
 
 // What is due for each image after a step, and the plan. One block has all images.
 template <typename T>
@@ -165,14 +174,7 @@ class Solver {
     Status status = Start();
     if (status.error == cudaSuccess) status = Next(Step::kStart, false, &plan);
     while (status.error == cudaSuccess && plan.active) {
-      if (plan.sweeps > 0) {
-        const int ahead = std::min(plan.sweeps, sweeper.SweepsAtOnce());
-        for (int k = 0; k < ahead && status.error == cudaSuccess; ++k) status = sweeper.Sweep();
-        if (status.error == cudaSuccess && ahead < plan.sweeps) {
-          status = Next(Step::kSweeps, false, &plan);
-          continue;
-        }
-      }
+      for (int k = 0; k < plan.sweeps && status.error == cudaSuccess; ++k) status = sweeper.Sweep();
       if (status.error == cudaSuccess) status = Test(certifier, &plan);
     }
     return status;

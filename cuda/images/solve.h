@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The TV prox of all images of an array to certified error bounds, on a CUDA stream: sweeps
 // (alternating.h) until the next test of each image, a test (certificate.h), and again. What
-// becomes of an image is decided on the device. The host waits once for each point that a test
-// tries: to read whether any image goes on, and for how many sweeps.
+// becomes of an image is decided on the device. The host waits at the start and once for each point
+// that a test tries, to read whether any image goes on and for how many sweeps at most. It launches
+// all of them: where no image is swept any more, they cost but their launches.
 #pragma once
 
 #include <vector>

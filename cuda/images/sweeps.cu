@@ -66,12 +66,12 @@ __device__ int Code(const ImageTile& tile, const Weights<T>& weights, const Line
   return may_cut && weights(tile.NumberOf(axis, c, r))[k] == T(0) ? kCut : code;
 }
 
-template <typename T>
+template <typename T, typename S>
 __global__ void __launch_bounds__(kMaxThreads, kBlocks)
     SweepImagesOnChip(const __grid_constant__ SweepImages images, const int per_tile,
                       const __grid_constant__ Weights<T> along_height,
-                      const __grid_constant__ Weights<T> along_width, const T* __restrict__ x,
-                      T* __restrict__ y, uint8_t* __restrict__ bits) {
+                      const __grid_constant__ Weights<T> along_width, const S* __restrict__ x,
+                      S* __restrict__ y, uint8_t* __restrict__ bits) {
   JAXTV_DYNAMIC_SHARED(T, z);
   const ImageTile tile(images, per_tile);
   T* const solved = z + tile.count * tile.area;
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
   const int half_sweeps = 2 * images.num_sweeps, planes = int(CodePlanes(half_sweeps));
   uint8_t* const codes = bits == nullptr ? nullptr : bits + base * planes;
   unsigned bad = 0;
-  tile.ForPixels([&](int, int, int, int slot, int64_t at) { z[slot] = x[base + at]; });
+  tile.ForPixels([&](int, int, int, int slot, int64_t at) { z[slot] = Widened(x[base + at]); });
   __syncthreads();
   for (int half = 0; half < half_sweeps; ++half) {
     const int axis = (images.first_axis + half) % 2;
@@ -97,10 +97,10 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
     tile.ForPixels([&](int i, int j, int c, int slot, int64_t at) {
       const T value = solved[slot];
       if (half < half_sweeps - 1) {
-        const T taken = z[slot] - value;
-        z[slot] = taken == T(0) ? x[base + at] : x[base + at] - taken;  // as on the CPU
+        const T taken = z[slot] - value, from = Widened(x[base + at]);
+        z[slot] = taken == T(0) ? from : from - taken;  // as on the CPU
       } else {
-        y[base + at] = value;
+        Store(value, y + base + at);
         bad |= unsigned(value != value) << c;
       }
       if (codes == nullptr) return;
@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
   if (spoilt == 0) return;
   tile.ForPixels([&](int, int, int c, int, int64_t at) {
     if ((spoilt >> c & 1) == 0) return;
-    y[base + at] = std::numeric_limits<T>::quiet_NaN();
+    Store(std::numeric_limits<T>::quiet_NaN(), y + base + at);
     for (int p = 0; codes != nullptr && p < planes; ++p) codes[p * pixels + at] = kAllBad;
   });
 }
@@ -149,13 +149,13 @@ __device__ void ReverseHalf(const ImageTile& tile, int axis, int shift, bool fir
   }
 }
 
-template <typename T>
+template <typename T, typename S>
 __global__ void __launch_bounds__(kMaxThreads, kBlocks)
     ReverseImagesOnChip(const __grid_constant__ SweepImages images, const int per_tile,
                         const __grid_constant__ WeightCotangents<T> along_height,
                         const __grid_constant__ WeightCotangents<T> along_width,
-                        const T* __restrict__ y_bar, const uint8_t* __restrict__ bits,
-                        T* __restrict__ x_bar) {
+                        const S* __restrict__ y_bar, const uint8_t* __restrict__ bits,
+                        S* __restrict__ x_bar) {
   JAXTV_DYNAMIC_SHARED(T, totals);  // along the axis that a sweep begins with
   const ImageTile tile(images, per_tile);
   T* const second = totals + tile.count * tile.area;  // along the other axis
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
   const uint8_t* const planes = bits + base * CodePlanes(half_sweeps);
   // The cotangent of the result stands in for a total until the first half sweep has read it.
   tile.ForPixels([&](int, int, int, int slot, int64_t at) {
-    totals[slot] = y_bar[base + at];
+    totals[slot] = Widened(y_bar[base + at]);
     second[slot] = T(0);
   });
   for (int half = half_sweeps - 1; half >= 0; --half) {
@@ -184,7 +184,8 @@ __global__ void __launch_bounds__(kMaxThreads, kBlocks)
       tile.ForPixels([&](int, int, int, int slot, int64_t) { totals[slot] = T(0); });
     }
   }
-  tile.ForPixels([&](int, int, int, int slot, int64_t at) { x_bar[base + at] = totals[slot]; });
+  tile.ForPixels(
+      [&](int, int, int, int slot, int64_t at) { Store(totals[slot], x_bar + base + at); });
 }
 
 // Launches a kernel with as many images in a block as coalesce, if they fit without opting in.
@@ -210,21 +211,21 @@ bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes) {
   return SharedBytes(height, width, sample_bytes) <= most;
 }
 
-template <typename T>
+template <typename T, typename S>
 Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout (&weights)[2],
-              const T* x, const T* const (&lam)[2], T* y, uint8_t* bits) {
+              const S* x, const T* const (&lam)[2], S* y, uint8_t* bits) {
   if constexpr (sizeof(T) == sizeof(float)) {
     const bool per_line = weights[0].edge_stride == 0 && weights[1].edge_stride == 0;
     const int per_tile = per_line ? ImagesInStep(images) : 0;
     if (per_tile > 0) return SweepsInStep(stream, images, per_tile, weights, x, lam, y, bits);
   }
-  return LaunchImages("SweepImagesOnChip", SweepImagesOnChip<T>, stream, images, sizeof(T),
+  return LaunchImages("SweepImagesOnChip", SweepImagesOnChip<T, S>, stream, images, sizeof(T),
                       Weights<T>{weights[0], lam[0]}, Weights<T>{weights[1], lam[1]}, x, y, bits);
 }
 
-template <typename T>
+template <typename T, typename S>
 Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool (&edges)[2],
-                     const T* y_bar, const uint8_t* bits, T* x_bar, T* const (&lam_bar)[2]) {
+                     const S* y_bar, const uint8_t* bits, S* x_bar, T* const (&lam_bar)[2]) {
   if constexpr (sizeof(T) == sizeof(float)) {
     const int per_tile = edges[0] || edges[1] ? 0 : ImagesInStep(images);
     if (per_tile > 0) {
@@ -234,17 +235,19 @@ Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool 
   const auto along = [&](int axis) {
     return WeightCotangents<T>{lam_bar[axis], edges[axis], images.Along(axis).inner};
   };
-  return LaunchImages("ReverseImagesOnChip", ReverseImagesOnChip<T>, stream, images, sizeof(T),
+  return LaunchImages("ReverseImagesOnChip", ReverseImagesOnChip<T, S>, stream, images, sizeof(T),
                       along(0), along(1), y_bar, bits, x_bar);
 }
 
-#define JAXTV_INSTANTIATE(T)                                                                   \
-  template Status Sweeps(cudaStream_t, const SweepImages&, const WeightLayout(&)[2], const T*, \
-                         const T* const(&)[2], T*, uint8_t*);                                  \
-  template Status SweepsReverse(cudaStream_t, const SweepImages&, const bool (&)[2], const T*, \
-                                const uint8_t*, T*, T* const(&)[2]);
-JAXTV_INSTANTIATE(float)
-JAXTV_INSTANTIATE(double)
+#define JAXTV_INSTANTIATE(T, S)                                                                \
+  template Status Sweeps(cudaStream_t, const SweepImages&, const WeightLayout(&)[2], const S*, \
+                         const T* const(&)[2], S*, uint8_t*);                                  \
+  template Status SweepsReverse(cudaStream_t, const SweepImages&, const bool (&)[2], const S*, \
+                                const uint8_t*, S*, T* const(&)[2]);
+JAXTV_INSTANTIATE(float, float)
+JAXTV_INSTANTIATE(float, __half)
+JAXTV_INSTANTIATE(float, __nv_bfloat16)
+JAXTV_INSTANTIATE(double, double)
 #undef JAXTV_INSTANTIATE
 
 }  // namespace jaxtv::cuda

@@ -2,7 +2,7 @@
 // A fixed number of sweeps over two axes of images, and their reverse (jaxtv/_operators/sweeps.py),
 // each in one launch: a block keeps its images in shared memory from the first half sweep to the
 // last. `T` is float or double. All pointers are of device memory; nothing is allocated, nothing
-// waits.
+// waits. `S` is how images are stored: T or, where T is float, a half type.
 //
 //   images                                                  kernels
 //   float, a weight or its cotangent for each line, and     sweeps_in_step.cu, reverse_in_step.cu
@@ -16,6 +16,7 @@
 #include "core/line.h"
 #include "cuda/common/shared_memory.h"
 #include "cuda/common/status.h"
+#include "cuda/common/stored.h"
 
 namespace jaxtv::cuda {
 
@@ -56,13 +57,13 @@ constexpr int64_t kMaxTile = 8;  // images of a block: as many floats fill a sec
 bool FitsShared(int64_t height, int64_t width, int64_t sample_bytes);
 
 // Pairs of weights, and of their cotangents: along the height, then along the width.
-template <typename T>
+template <typename T, typename S>
 Status Sweeps(cudaStream_t stream, const SweepImages& images, const WeightLayout (&weights)[2],
-              const T* x, const T* const (&lam)[2], T* y, uint8_t* bits);
+              const S* x, const T* const (&lam)[2], S* y, uint8_t* bits);
 
 // `edges`: along this axis there is a cotangent for each edge of each line, else one for each line.
-template <typename T>
+template <typename T, typename S>
 Status SweepsReverse(cudaStream_t stream, const SweepImages& images, const bool (&edges)[2],
-                     const T* y_bar, const uint8_t* bits, T* x_bar, T* const (&lam_bar)[2]);
+                     const S* y_bar, const uint8_t* bits, S* x_bar, T* const (&lam_bar)[2]);
 
 }  // namespace jaxtv::cuda

@@ -167,10 +167,12 @@ __device__ float HalfSweep(const CellLine& line, int axis, bool last, const floa
 __device__ bool AreSmall(float sizes) { return sizes < kLargestInStep; }
 
 // Fills the cells. Returns whether the thread's pixels are small and have no negative zero.
-__device__ bool Load(const CellTile& tile, const float* x) {
+template <typename S>
+__device__ bool Load(const CellTile& tile, const S* x) {
   bool negative_zero = false;
   float size = 0.0f;
-  tile.ForPixels(x, [&](float* cell, float value) {
+  tile.ForPixels(x, [&](float* cell, S stored) {
+    const float value = Widened(stored);
     cell[0] = cell[kInput] = value;
     cell[kSlot] = kUnset;
     size += fabsf(value);
@@ -180,10 +182,12 @@ __device__ bool Load(const CellTile& tile, const float* x) {
 }
 
 // Writes the result, and NaN over all of an image with a NaN.
-__device__ void Store(const CellTile& tile, int planes, float* y, uint8_t* codes) {
+template <typename S>
+__device__ void StoreResult(const CellTile& tile, int planes, S* y, uint8_t* codes) {
   bool bad = false;
-  tile.ForPixels(y, [&](const float* cell, float& value) {
-    value = cell[0];
+  tile.ForPixels(y, [&](const float* cell, S& place) {
+    const float value = cell[0];
+    Store(value, &place);
     bad |= value != value;
   });
   if (!__syncthreads_or(bad)) return;
@@ -193,17 +197,19 @@ __device__ void Store(const CellTile& tile, int planes, float* y, uint8_t* codes
   }
   if ((spoilt >> tile.Channel() & 1) == 0) return;
   const int64_t pixels = tile.origin.images.Pixels();
-  tile.ForPixels(y, [](float*, float& value) { value = std::numeric_limits<float>::quiet_NaN(); });
+  tile.ForPixels(y,
+                 [](float*, S& place) { Store(std::numeric_limits<float>::quiet_NaN(), &place); });
   for (int p = 0; codes != nullptr && p < planes; ++p) {
     tile.ForPixels(codes + p * pixels, [](float*, uint8_t& code) { code = kAllBad; });
   }
 }
 
+template <typename S>
 __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
     SweepInStep(const __grid_constant__ SweepImages images, const int per_tile,
                 const __grid_constant__ Weights along_height,
-                const __grid_constant__ Weights along_width, const float* __restrict__ x,
-                float* __restrict__ y, uint8_t* __restrict__ bits) {
+                const __grid_constant__ Weights along_width, const S* __restrict__ x,
+                S* __restrict__ y, uint8_t* __restrict__ bits) {
   JAXTV_DYNAMIC_SHARED(float, cells);
   const CellTile tile(images, per_tile, cells);
   const int64_t pixels = images.Pixels(), base = tile.origin.sample * pixels;
@@ -236,7 +242,7 @@ __global__ void __launch_bounds__(kMaxCellThreads, kCellBlocks)
     tile.StoreCodes(in_plane + 1, codes + plane * pixels);
     if (!last) __syncthreads();
   }
-  Store(tile, planes, y + base, codes);
+  StoreResult(tile, planes, y + base, codes);
 }
 
 }  // namespace
@@ -263,11 +269,20 @@ int ImagesInStep(const SweepImages& images) {
   return int(best);
 }
 
+template <typename S>
 Status SweepsInStep(cudaStream_t stream, const SweepImages& images, int per_tile,
-                    const WeightLayout (&weights)[2], const float* x, const float* const (&lam)[2],
-                    float* y, uint8_t* bits) {
-  return LaunchInStep("SweepInStep", SweepInStep, stream, images, per_tile,
+                    const WeightLayout (&weights)[2], const S* x, const float* const (&lam)[2],
+                    S* y, uint8_t* bits) {
+  return LaunchInStep("SweepInStep", SweepInStep<S>, stream, images, per_tile,
                       Weights{weights[0], lam[0]}, Weights{weights[1], lam[1]}, x, y, bits);
 }
+
+#define JAXTV_INSTANTIATE(S)                                                                    \
+  template Status SweepsInStep(cudaStream_t, const SweepImages&, int, const WeightLayout(&)[2], \
+                               const S*, const float* const(&)[2], S*, uint8_t*);
+JAXTV_INSTANTIATE(float)
+JAXTV_INSTANTIATE(__half)
+JAXTV_INSTANTIATE(__nv_bfloat16)
+#undef JAXTV_INSTANTIATE
 
 }  // namespace jaxtv::cuda

@@ -10,12 +10,14 @@ namespace jaxtv::cuda {
 // How many images a block takes, 0 if these kernels take none of this shape on the current device.
 int ImagesInStep(const SweepImages& images);
 
+template <typename S>
 Status SweepsInStep(cudaStream_t stream, const SweepImages& images, int per_tile,
-                    const WeightLayout (&weights)[2], const float* x, const float* const (&lam)[2],
-                    float* y, uint8_t* bits);
+                    const WeightLayout (&weights)[2], const S* x, const float* const (&lam)[2],
+                    S* y, uint8_t* bits);
 
+template <typename S>
 Status SweepsReverseInStep(cudaStream_t stream, const SweepImages& images, int per_tile,
-                           const float* y_bar, const uint8_t* bits, float* x_bar,
+                           const S* y_bar, const uint8_t* bits, S* x_bar,
                            float* const (&lam_bar)[2]);
 
 }  // namespace jaxtv::cuda

@@ -49,12 +49,13 @@ struct SweptSample {
 template <typename T>
 struct SweptAxis {
   SweptImages<T> images;
-  bool is_first;
   const T* from;
   // Of the second axis where this is the first one, and null where there is none; else of this one.
   const T *ahead_dual, *ahead_previous;
   T *input, *result, *dual;
   T* previous;  // null for the first axis
+
+  __device__ bool IsFirst() const { return previous == nullptr; }
 
   __device__ SweptSample<T> Read(int64_t at) const {
     if (ahead_dual == nullptr) return {from[at], T(0), T(0)};
@@ -63,19 +64,19 @@ struct SweptAxis {
 
   // z. The first axis keeps it in `input`; another one can compute it again until Finish.
   __device__ T Input(const OfImage<T>& image, const SweptSample<T>& sample, int64_t at) const {
-    if (!is_first) return sample.from + sample.Ahead(image.beta);
+    if (!IsFirst()) return sample.from + sample.Ahead(image.beta);
     return input[at] = sample.from - sample.Ahead(image.beta);
   }
 
   // What Finish takes: for the first axis z itself.
   __device__ SweptSample<T> ReadAgain(int64_t at) const {
-    return is_first ? SweptSample<T>{input[at], T(0), T(0)} : Read(at);
+    return IsFirst() ? SweptSample<T>{input[at], T(0), T(0)} : Read(at);
   }
 
   // From y, the dual and what it adds to the sums.
   __device__ SweepTerms<T> Finish(const OfImage<T>& image, const SweptSample<T>& sample, int64_t at,
                                   T y) const {
-    if (is_first) {
+    if (IsFirst()) {
       dual[at] = sample.from - y;
       return {T(0), T(0), y * y};
     }

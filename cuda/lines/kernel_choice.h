@@ -10,7 +10,7 @@
 // and of float with one weight, where sums of float suffice,
 //
 //   many, of up to 128 samples              the lanes of a warp in step         one step of a walk
-//   of 129 to 2048 samples                  a warp per line, in registers       rounds of 16 steps
+//   of 129 to 2048 samples; few, of 65      a warp per line, in registers       rounds of 16 steps
 //
 // A walk is the least work but serial; a block does several times the work in a fraction of the
 // time. So "many" begins where walks alone fill the device, and "few" ends where a block for each
@@ -70,11 +70,13 @@ inline bool SolvedInStep(LineKernel kernel, const Lines& lines, const WeightLayo
 }
 
 // Whether a warp solves each line, in registers (warp_divide.h): lines of float with one weight, of
-// lengths at which walking in step would wait for too many samples, and blocks for barriers.
+// lengths at which walking in step would wait for too many samples, and blocks for barriers. Where
+// lines are few, these lengths begin earlier.
 constexpr int64_t kWarpLength = 2048;
 
 inline bool SolvedByWarps(const Lines& lines, const WeightLayout& weights) {
-  return lines.length > kWalkLength && lines.length <= kWarpLength && weights.edge_stride == 0;
+  const int64_t longest = lines.count() < kManyLines ? kShortLine : kWalkLength;  // of other kernels
+  return lines.length > longest && lines.length <= kWarpLength && weights.edge_stride == 0;
 }
 
 // The pull-back is two passes of scans whatever the line, so a block of threads gains from the

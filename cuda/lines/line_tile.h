@@ -5,7 +5,9 @@
 
 #include "core/line.h"
 #include "cuda/common/launch.h"
+#include "cuda/common/scan.h"
 #include "cuda/lines/kernel_choice.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -57,6 +59,13 @@ struct LineTile {
     }
   }
 };
+
+// Whether any line of a tile is.
+template <typename Tile>
+__device__ bool AnyWanted(const Tile& tile, const WantedLines& wanted) {
+  const bool has = int(threadIdx.x) < tile.count;
+  return __any_sync(kAllLanes, has && wanted.Has(tile.lines, tile.first + threadIdx.x));
+}
 
 inline Grid LineGrid(const Lines& lines, cudaStream_t stream) {
   return {CeilDiv(lines.count(), kLineThreads), kLineThreads, 0, stream};

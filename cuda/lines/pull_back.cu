@@ -52,6 +52,7 @@ Status PullBack(cudaStream_t stream, const PullBackOperands<T>& p) {
   const LineKernel kernel = ChoosePullBack(p.lines, sample_bytes);
   if constexpr (sizeof(T) == sizeof(float)) {
     if (SolvedInStep(kernel, p.lines, p.weights)) return PullBackInStep(stream, p);
+    if (SolvedByWarps(p.lines, p.weights)) return PullBackByWarps(stream, p);
   }
   switch (kernel) {
     case LineKernel::kThreadPerLine:

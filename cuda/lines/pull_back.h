@@ -35,8 +35,10 @@ template <typename T>
 Status PullBack(cudaStream_t stream, const PullBackOperands<T>& operands);
 
 // The launchers of which kernel_choice.h chooses one: for lines that the lanes of a warp walk in
-// step, for a block on each line, and for all blocks on a few lines.
+// step, for a warp on each line, for a block on each line, and for all blocks on a few lines.
 Status PullBackInStep(cudaStream_t stream, const PullBackOperands<float>& operands);
+
+Status PullBackByWarps(cudaStream_t stream, const PullBackOperands<float>& operands);
 
 template <typename T>
 Status PullBackByBlocks(cudaStream_t stream, const PullBackOperands<T>& operands);

@@ -15,9 +15,10 @@ namespace {
 template <typename T>
 __global__ void __launch_bounds__(kLineThreads, kLineBlocks)
     ProxLines(const Lines lines, const __grid_constant__ WeightLayout weights,
-              const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y) {
+              const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
+              const WantedLines wanted) {
   const int64_t line = int64_t(blockIdx.x) * kLineThreads + threadIdx.x;
-  if (line >= lines.count()) return;
+  if (line >= lines.count() || !wanted.Has(lines, line)) return;
   ProxLine(lines.At(x, line), weights.At(lam, line), lines.length, lines.At(y, line));
 }
 
@@ -45,9 +46,11 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
 template <typename T>
 __global__ void __launch_bounds__(kWarp)
     ProxTile(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
-             const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y) {
+             const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
+             const WantedLines wanted) {
   JAXTV_DYNAMIC_SHARED(T, staged);
   const LineTile tile(lines, per_tile);
+  if (!AnyWanted(tile, wanted)) return;
   tile.ForEach([&](int64_t at, int slot) { staged[slot] = x[at]; });
   __syncthreads();
   if (int(threadIdx.x) < tile.count) {
@@ -63,24 +66,25 @@ __global__ void __launch_bounds__(kWarp)
 
 template <typename T>
 Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
-                const T* lam, T* y, void* scratch) {
+                const T* lam, T* y, void* scratch, const WantedLines& wanted) {
   const LineKernel kernel = ChooseKernel(lines, sizeof(T));
   if constexpr (sizeof(T) == sizeof(float)) {
     if (SolvedInStep(kernel, lines, weights)) {
-      return ProxTv1dInStep(stream, lines, weights, x, lam, y);
+      return ProxTv1dInStep(stream, lines, weights, x, lam, y, wanted);
     }
     if (SolvedByWarps(lines, weights)) {
-      return ProxTv1dByWarps(stream, lines, weights, x, lam, y);
+      return ProxTv1dByWarps(stream, lines, weights, x, lam, y, wanted);
     }
   }
   switch (kernel) {
     case LineKernel::kThreadPerLine:
-      return Launch("ProxLines", ProxLines<T>, LineGrid(lines, stream), lines, weights, x, lam, y);
+      return Launch("ProxLines", ProxLines<T>, LineGrid(lines, stream), lines, weights, x, lam, y,
+                    wanted);
     case LineKernel::kStagedLines:
       return Launch("ProxTile", ProxTile<T>, TileGrid(lines, sizeof(T), stream), lines,
-                    int(LinesPerTile(lines)), weights, x, lam, y);
+                    int(LinesPerTile(lines)), weights, x, lam, y, wanted);
     case LineKernel::kBlockPerLine:
-      return ProxTv1dByBlocks(stream, lines, weights, x, lam, y, scratch);
+      return ProxTv1dByBlocks(stream, lines, weights, x, lam, y, scratch, wanted);
     case LineKernel::kGrid:
       return ProxTv1dByGrid(stream, lines, weights, x, lam, y, scratch);
   }
@@ -88,8 +92,8 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
 }
 
 template Status ProxTv1d(cudaStream_t, const Lines&, const WeightLayout&, const float*,
-                         const float*, float*, void*);
+                         const float*, float*, void*, const WantedLines&);
 template Status ProxTv1d(cudaStream_t, const Lines&, const WeightLayout&, const double*,
-                         const double*, double*, void*);
+                         const double*, double*, void*, const WantedLines&);
 
 }  // namespace jaxtv::cuda

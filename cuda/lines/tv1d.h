@@ -6,25 +6,27 @@
 
 #include "core/line.h"
 #include "cuda/common/status.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 
-// `scratch`: ProxScratchBytes(lines.length) bytes for each line, aligned to 8.
+// `scratch`: ProxScratchBytes(lines.length) bytes for each line, aligned to 8. The results of lines
+// that are not `wanted` stay as they are, or are those of their x.
 template <typename T>
 Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& weights, const T* x,
-                const T* lam, T* y, void* scratch);
+                const T* lam, T* y, void* scratch, const WantedLines& wanted = {});
 
 // The launchers of which kernel_choice.h chooses one: for lines that the lanes of a warp solve in
 // step, for a warp on each line, for a block on each line, and for all blocks on a few lines.
 Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                      const float* x, const float* lam, float* y);
+                      const float* x, const float* lam, float* y, const WantedLines& wanted);
 
 Status ProxTv1dByWarps(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                       const float* x, const float* lam, float* y);
+                       const float* x, const float* lam, float* y, const WantedLines& wanted);
 
 template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                        const T* x, const T* lam, T* y, void* scratch);
+                        const T* x, const T* lam, T* y, void* scratch, const WantedLines& wanted);
 
 template <typename T>
 Status ProxTv1dByGrid(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,

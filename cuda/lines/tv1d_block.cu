@@ -16,8 +16,9 @@ template <typename T, int kThreads, bool kOnChip>
 __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
     ProxBlock(const Lines lines, const __grid_constant__ WeightLayout weights,
               const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
-              const ProxScratch scratch) {
+              const ProxScratch scratch, const WantedLines wanted) {
   const int64_t n = lines.length, line = blockIdx.x;
+  if (!wanted.Has(lines, line)) return;
   const Line<const T> in = lines.At(x, line);
   const Line<const T> lambda = weights.At(lam, line);
   const Line<T> out = lines.At(y, line);
@@ -45,11 +46,11 @@ __global__ void __launch_bounds__(kThreads, kLargeBlock / kThreads)
 
 template <typename T>
 Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                        const T* x, const T* lam, T* y, void* scratch) {
+                        const T* x, const T* lam, T* y, void* scratch, const WantedLines& wanted) {
   const int64_t n = lines.length;
   const auto launch = [&](auto* kernel, int threads, size_t shared) {
     return Launch("ProxBlock", kernel, Grid{lines.count(), threads, shared, stream}, lines, weights,
-                  x, lam, y, ProxScratch(scratch, lines));
+                  x, lam, y, ProxScratch(scratch, lines), wanted);
   };
   if (ProxScratchBytes(n) > 0) return launch(ProxBlock<T, kLargeBlock, false>, kLargeBlock, 0);
   const size_t shared = size_t(n) * (sizeof(double) + sizeof(T) + sizeof(signed char));
@@ -58,8 +59,8 @@ Status ProxTv1dByBlocks(cudaStream_t stream, const Lines& lines, const WeightLay
 }
 
 template Status ProxTv1dByBlocks(cudaStream_t, const Lines&, const WeightLayout&, const float*,
-                                 const float*, float*, void*);
+                                 const float*, float*, void*, const WantedLines&);
 template Status ProxTv1dByBlocks(cudaStream_t, const Lines&, const WeightLayout&, const double*,
-                                 const double*, double*, void*);
+                                 const double*, double*, void*, const WantedLines&);
 
 }  // namespace jaxtv::cuda

@@ -11,9 +11,11 @@ namespace {
 template <typename Layout>
 __global__ void __launch_bounds__(kWarp)
     ProxWalk(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
-             const float* __restrict__ x, const float* __restrict__ lam, float* __restrict__ y) {
+             const float* __restrict__ x, const float* __restrict__ lam, float* __restrict__ y,
+             const WantedLines wanted) {
   JAXTV_DYNAMIC_SHARED(float, samples);
   const Layout tile(lines, per_tile);
+  if (!AnyWanted(tile, wanted)) return;
   const int n = int(lines.length), cells = tile.Cells();
   float* const slots = samples + cells;
   float* const inverses = slots + cells;
@@ -32,20 +34,21 @@ __global__ void __launch_bounds__(kWarp)
 
 template <typename Layout>
 Status LaunchWalk(cudaStream_t stream, const Lines& lines, int per_tile,
-                  const WeightLayout& weights, const float* x, const float* lam, float* y) {
+                  const WeightLayout& weights, const float* x, const float* lam, float* y,
+                  const WantedLines& wanted) {
   return Launch("ProxWalk", ProxWalk<Layout>, WalkGrid(lines, per_tile, stream), lines, per_tile,
-                weights, x, lam, y);
+                weights, x, lam, y, wanted);
 }
 
 }  // namespace
 
 Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                      const float* x, const float* lam, float* y) {
+                      const float* x, const float* lam, float* y, const WantedLines& wanted) {
   if (lines.inner >= kWarp) {
-    return LaunchWalk<StagedColumns>(stream, lines, kWarp, weights, x, lam, y);
+    return LaunchWalk<StagedColumns>(stream, lines, kWarp, weights, x, lam, y, wanted);
   }
   const int per_tile = int(LinesPerTile(lines));
-  return LaunchWalk<StagedRows>(stream, lines, per_tile, weights, x, lam, y);
+  return LaunchWalk<StagedRows>(stream, lines, per_tile, weights, x, lam, y, wanted);
 }
 
 }  // namespace jaxtv::cuda

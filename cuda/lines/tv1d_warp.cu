@@ -10,9 +10,11 @@ namespace {
 template <typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
     ProxWarps(const Lines lines, const __grid_constant__ WeightLayout weights,
-              const float* __restrict__ x, const float* __restrict__ lam, float* __restrict__ y) {
+              const float* __restrict__ x, const float* __restrict__ lam, float* __restrict__ y,
+              const WantedLines wanted) {
   JAXTV_DYNAMIC_SHARED(Space<Shape>, spaces);
   const WarpLines<Shape> own(lines);
+  if (!__syncthreads_or(own.HasLine() && wanted.Has(lines, own.line))) return;
   own.Load(x, Cells(spaces[own.slot]));
   if (own.HasLine()) {
     SolveByWarp(weights.At(lam, own.line), int(lines.length), spaces[threadIdx.x / Shape::kLanes]);
@@ -23,11 +25,11 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
 }  // namespace
 
 Status ProxTv1dByWarps(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                       const float* x, const float* lam, float* y) {
+                       const float* x, const float* lam, float* y, const WantedLines& wanted) {
   return LaunchByWarps(lines.length, [&](auto shape) {
     using Shape = decltype(shape);
     return Launch("ProxWarps", ProxWarps<Shape>, WarpGrid<Shape>(lines, stream), lines, weights, x,
-                  lam, y);
+                  lam, y, wanted);
   });
 }
 

@@ -125,5 +125,14 @@ struct WarpLines {
   }
 };
 
+// Calls launch(shape) with the shape for lines of this length.
+template <typename Launcher>
+Status LaunchByWarps(int64_t length, const Launcher& launch) {
+  if (length <= 32 * 8) return launch(WarpShape<8>());
+  if (length <= 32 * 16) return launch(WarpShape<16>());
+  if (length <= 32 * 32) return launch(WarpShape<32>());
+  return launch(WarpShape<64>());
+}
+
 }  // namespace
 }  // namespace jaxtv::cuda

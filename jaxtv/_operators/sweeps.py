@@ -38,8 +38,8 @@ def prox(
     """`num_sweeps` sweeps, at least one, and the codes.
 
     Args:
-      x: float32 or float64, any shape.
-      lams: weights, one for each of `axes`, as for `tv1d.prox`.
+      x: any shape; half types are computed in float32.
+      lams: weights in the type that is computed in, one for each of `axes`, as for `tv1d.prox`.
       axes: at least two, in the order in which a sweep solves along them, not negative.
       num_sweeps: how many.
     """
@@ -111,7 +111,7 @@ def _reverse_results(
     del num_sweeps
     sizes = (y_bar.shape[a] - 1 if each else 1 for a, each in zip(axes, edges, strict=True))
     lam_bars = (
-        sharding.reduced(y_bar, (axis,), y_bar.dtype, size)
+        sharding.reduced(y_bar, (axis,), primitive.computed_type(y_bar.dtype), size)
         for axis, size in zip(axes, sizes, strict=True)
     )
     return [y_bar, *lam_bars]
@@ -139,12 +139,13 @@ def _tangent_transpose(cotangents: list[Array], bits: Array, **params):
 
 def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
     given = next(c for c in cotangents if c is not None)
+    dtype = primitive.computed_type(given.dtype)
     dx, *dlams = cotangents
     if dx is None:
         plane = lax.index_in_dim(bits, 0, min(params["axes"]), keepdims=False)
         dx = jnp.zeros_like(plane, given.dtype)
     dlams = [
-        jnp.zeros_like(plain_sweeps.per_weight(dx, axis, each)) if d is None else d
+        jnp.zeros_like(plain_sweeps.per_weight(dx, axis, each), dtype) if d is None else d
         for d, axis, each in zip(dlams, params["axes"], params["edges"], strict=True)
     ]
     return [tangent(dx, dlams, bits, **params)]

@@ -127,13 +127,12 @@ def _improve(problem: _Problem, state: Search) -> Search:
     unsolved = search.bound > problem.target
     more = unsolved & (search.count < problem.max_sweeps) & (vain < _VAIN_TESTS)
     active = search.active & more
+    search = search._replace(vain=vain, active=active)
     near, due = _next_test(problem, search, still)
     return search._replace(
         moved=jnp.full_like(search.moved, jnp.inf),
         near=jnp.where(active & ~still, near, 0),
         due=due,
-        vain=vain,
-        active=active,
     )
 
 
@@ -151,10 +150,18 @@ def _with_better(problem: _Problem, wanted: Array, vote: Array, search: Search) 
 def _next_test(problem: _Problem, search: Search, still: Array) -> tuple[Array, Array]:
     """When to look at the certificate next: `near`, of an image that moves, and `due`.
 
-    What a sweep moves is free to know, and the bound falls about like its power 0.85.
+    What a sweep moves is free to know, and the bound falls about like its power 0.85. It also falls
+    faster than the number of sweeps to the power -2: from that comes a `due` that few images reach,
+    for devices that launch sweeps ahead. An image that stands still but got better is tested soon.
     """
+    count = search.count
     missing = 0.95 * search.bound / problem.target
-    ahead = jnp.maximum(jnp.where(still, search.count // 2, search.count), 3)
+    growth = jnp.sqrt(search.bound / problem.target)
+    most = jnp.maximum(count, 3)
+    ahead = jnp.ceil(count.astype(growth.dtype) * (growth - 1)) + 1
+    ahead = jnp.fmin(ahead, most.astype(growth.dtype)).astype(count.dtype)
+    of_still = jnp.where(search.vain > 0, jnp.maximum(count // 2, 3), 3)
+    ahead = jnp.where(still, of_still, ahead)
     due = search.count + jnp.minimum(ahead, problem.max_sweeps - search.count)
     return search.moved * missing ** (-1 / 0.85), due
 

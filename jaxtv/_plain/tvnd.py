@@ -24,7 +24,7 @@ class _Goal(NamedTuple):
     rounding: Array  # the error of an image whose pixels are rounded
 
 
-_FIRST_TEST, _FIRST_UNION = 16, 20
+_FIRST_TEST, _FIRST_UNION = 16, 20  # at the latest
 
 
 def solve(
@@ -49,7 +49,8 @@ def solve(
     z, *scaled = (a / unit for a in (x, *lams, *init))
     weights, start = scaled[: len(axes)], _feasible(z, scaled, axes)
     goal = _Goal(tol * measures.deviation(z, axes), measures.rounding(z, axes))
-    search = _solve_scaled(z, weights, start, goal, jnp.where(valid & ~given, max_sweeps, 0), axes)
+    sweeps = jnp.where(valid & ~given, max_sweeps, 0)
+    search = _solve_scaled(z, weights, start, goal, _first_test(tol), sweeps, axes)
 
     y, gap, bound = search.y, search.gap, search.bound
     converged, exact = given | (bound <= goal.target), given | (bound <= goal.rounding)
@@ -73,6 +74,7 @@ def _solve_scaled(
     lams: Sequence[Array],
     init: Sequence[Array],
     goal: _Goal,
+    first_test: Array,
     max_sweeps: Array,
     axes: tuple[int, ...],
 ) -> Search:
@@ -84,12 +86,20 @@ def _solve_scaled(
         jnp.maximum(goal.target, goal.rounding),
         goal.rounding,
         jnp.broadcast_to(max_sweeps, early.shape),
-        jnp.where(early, 1, _FIRST_TEST).astype(jnp.int32),
+        jnp.where(early, 1, first_test).astype(jnp.int32),
         jnp.where(early, 1, _FIRST_UNION).astype(jnp.int32),
         lams,
         duals,
         axes=axes,
     )
+
+
+def _first_test(tol: Array) -> Array:
+    """After how many sweeps at the latest to look at the certificate first.
+
+    Images of all kinds came to bounds of 0.03, 0.01, 0.003 and 0.001 after at most 4, 6, 11 and 18.
+    """
+    return jnp.ceil(jnp.fmin(0.9 * tol**-0.43, _FIRST_TEST))
 
 
 def _feasible(x: Array, operands: Sequence[Array], axes: tuple[int, ...]) -> list[Array]:

@@ -157,6 +157,11 @@ def scratch_of(target: str, platform: str) -> Scratch | None:
     return found and Scratch(*found)
 
 
+def takes_half_types(target: str, platform: str) -> bool:
+    """Whether a kernel reads and writes its images in half types too, computing in float32."""
+    return target in getattr(_modules[platform], "half_types", ())
+
+
 def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int) -> bool:
     """Whether a kernel takes images of these sizes along their axes."""
     rules = getattr(_modules[platform], "takes", {})

@@ -34,6 +34,8 @@ def make(
 ) -> Primitive:
     """A primitive with several results, the first of the shape and dtype of the first operand.
 
+    Both may be of a half type. It is computed in float32, which all other floats then are.
+
     Args:
       name: of the primitive and of its FFI target.
       reference: the same in plain JAX, for platforms without a compiled kernel.
@@ -188,6 +190,21 @@ def reverse_only(function: Callable) -> Callable:
     return wrapped
 
 
+def computed_type(dtype: jnp.dtype) -> jnp.dtype:
+    """That in which arrays of a type are computed."""
+    return jnp.dtype("float32") if dtype.itemsize == 2 else dtype
+
+
+def _in_computed_type(function: Callable) -> Callable:
+    """`function`, whose first operand and result may then be of a half type."""
+
+    def widened(x: Array, *others: Array, **params) -> list[Array]:
+        first, *rest = function(x.astype(computed_type(x.dtype)), *others, **params)
+        return [first.astype(x.dtype), *rest]
+
+    return widened
+
+
 def no_tangent(value: Array) -> Array:
     """The tangent or cotangent 0 of a value that has no derivative."""
     return jnp.zeros_like(value, jax.typeof(value).to_tangent_aval().dtype)
@@ -203,7 +220,9 @@ def _summed_to(operand: ShapedArray, cotangent: Array) -> Array:
         return jnp.zeros_like(cotangent, shape=operand.shape)
     pairs = zip(operand.shape, cotangent.shape, strict=True)
     shared = tuple(d for d, (own, full) in enumerate(pairs) if own != full)
-    return sharding.resharded(cotangent.sum(shared, keepdims=True), operand.sharding.spec)
+    if shared:
+        cotangent = cotangent.sum(shared, keepdims=True)
+    return sharding.resharded(cotangent.astype(operand.dtype), operand.sharding.spec)
 
 
 def _first_axis(params: dict[str, Any]) -> int:
@@ -234,7 +253,7 @@ def _batch_first(
 
 def _lower_to_plain(reference: Callable) -> Callable:
     """A lowering rule for platforms without compiled kernels."""
-    lower = mlir.lower_fun(reference, multiple_results=True)
+    lower = mlir.lower_fun(_in_computed_type(reference), multiple_results=True)
 
     def rule(ctx, *operands, **params):
         if "cuda" in ctx.module_context.platforms and "cuda" not in ffi.compiled_platforms:
@@ -254,8 +273,13 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
         first = _first_axis(params)
         x = ctx.avals_in[0]
         sizes = tuple(x.shape[axis] for axis in sorted(params.get("axes", (first,))))
-        if not ffi.takes(target, platform, sizes, x.dtype.itemsize):
-            whole = mlir.lower_fun(functools.partial(reference, **params), multiple_results=True)
+        other = None
+        if not ffi.takes(target, platform, sizes, computed_type(x.dtype).itemsize):
+            other = _in_computed_type(reference)
+        elif computed_type(x.dtype) != x.dtype and not ffi.takes_half_types(target, platform):
+            other = _in_computed_type(primitive.bind)
+        if other is not None:
+            whole = mlir.lower_fun(functools.partial(other, **params), multiple_results=True)
             return whole(ctx, *operands)
         batch = ctx.avals_out[0].shape[:first]
         sharded = getattr(ctx.module_context.axis_context, "num_devices", None) != 1

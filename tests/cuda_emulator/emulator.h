@@ -57,6 +57,9 @@ JAXTV_EMULATOR_EXPORT int jaxtv_emulator_is_checking();
 // Number of kernels launched so far, so that a test can prove that the kernels were reached.
 JAXTV_EMULATOR_EXPORT uint64_t jaxtv_emulator_num_launches();
 
+// How often the host has waited for a stream.
+JAXTV_EMULATOR_EXPORT uint64_t jaxtv_emulator_num_waits();
+
 JAXTV_EMULATOR_EXPORT void jaxtv_emulator_lock();
 JAXTV_EMULATOR_EXPORT void jaxtv_emulator_unlock();
 

@@ -25,6 +25,7 @@ class EmulatedLibrary:
         self.c.jaxtv_emulator_unregister.argtypes = [void]
         self.c.jaxtv_emulator_last_report.restype = ctypes.c_char_p
         self.c.jaxtv_emulator_num_launches.restype = ctypes.c_uint64
+        self.c.jaxtv_emulator_num_waits.restype = ctypes.c_uint64
 
     @property
     def checking(self) -> bool:
@@ -34,6 +35,11 @@ class EmulatedLibrary:
     @property
     def num_launches(self) -> int:
         return self.c.jaxtv_emulator_num_launches()
+
+    @property
+    def num_waits(self) -> int:
+        """How often the host has waited for a stream."""
+        return self.c.jaxtv_emulator_num_waits()
 
     @property
     def report(self) -> str:

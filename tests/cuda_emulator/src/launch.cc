@@ -189,6 +189,7 @@ void jaxtv_emulator_unregister_all() {
 const char* jaxtv_emulator_last_report() { return TheMachine().report.c_str(); }
 int jaxtv_emulator_is_checking() { return Checker::enabled(); }
 uint64_t jaxtv_emulator_num_launches() { return TheMachine().num_launches; }
+uint64_t jaxtv_emulator_num_waits() { return TheMachine().num_waits; }
 
 void jaxtv_emulator_set_order(int order, uint64_t seed) {
   const std::lock_guard<std::recursive_mutex> lock(jaxtv::emulator::LaunchLock());

@@ -98,7 +98,7 @@ struct Machine {
 
   KernelCall call{};
   size_t dynamic_bytes = 0;
-  uint64_t num_launches = 0;
+  uint64_t num_launches = 0, num_waits = 0;
 
   std::vector<Thread> threads;  // kMaxResidentThreads
   Block blocks[kMaxResidentBlocks];
