@@ -26,8 +26,8 @@ struct StepLengths {
 template <typename T>
 JAXTV_HD inline StepLengths<T> StepsOf(int64_t k, int axes, bool varied, bool tested) {
   const T number = T(k);
-  // In float32 longer dual steps multiply rounding of duals, and shorter primal ones lose to that of
-  // the image what pulls at pixels without data.
+  // In float32 longer dual steps multiply rounding of duals, and shorter primal ones lose to that
+  // of the image what pulls at pixels without data.
   const T shortest = sizeof(T) == sizeof(float) ? T(varied ? 0.15 : 0.003) : T(0);
   T primal = T(1) / (T(3) + T(0.15) * (varied ? std::sqrt(number) : std::pow(number, T(1.2))));
   primal = primal > shortest ? primal : shortest;
