@@ -479,6 +479,21 @@ def test_errors(arguments, error, words):
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_image_is_solved_alike_alone_and_beside_any_other(masked):
+    """Whether its duals start from those of a coarser image depends on the image."""
+    x = RNG.standard_normal((3, 36, 36)) * np.array([1.0, 1.0, 1e-3])[:, None, None]
+    lam = np.array([0.05, 2.0, 1.0])[:, None, None]
+    m = np.ones(x.shape)
+    m[1] = RNG.random((36, 36)) < 0.5 if masked else 1
+    solve = jax.jit(lambda *a: jaxtv.prox_tv_2d(a[0], a[1], kind="isotropic", data_weight=a[2]))
+    together = solve(x, lam, m)
+    for i in range(3):
+        np.testing.assert_array_equal(
+            solve(x[i : i + 1], lam[i : i + 1], m[i : i + 1])[0], together[i]
+        )
+
+
 def test_batches_may_be_sharded():
     mesh = jax.make_mesh((2,), ("batch",))
     x = jnp.asarray(RNG.standard_normal((4, 6, 6)))
@@ -488,7 +503,9 @@ def test_batches_may_be_sharded():
     cut = jax.device_put(x, sharding)
     np.testing.assert_array_equal(solve(cut), solve(x))
     np.testing.assert_allclose(gradient(cut), gradient(x), atol=1e-12)
-    assert "all-gather" not in solve.lower(cut).compile().as_text()
+    text = solve.lower(cut).compile().as_text()
+    assert "all-gather" not in text
+    assert "all-reduce" not in text
 
 
 @pytest.mark.parametrize(("channels", "is_isotropic"), [(1, True), (2, True), (2, False)])

@@ -75,7 +75,8 @@ inline bool SolvedInStep(LineKernel kernel, const Lines& lines, const WeightLayo
 constexpr int64_t kWarpLength = 2048;
 
 inline bool SolvedByWarps(const Lines& lines, const WeightLayout& weights) {
-  const int64_t longest = lines.count() < kManyLines ? kShortLine : kWalkLength;  // of other kernels
+  const int64_t longest =
+      lines.count() < kManyLines ? kShortLine : kWalkLength;  // of other kernels
   return lines.length > longest && lines.length <= kWarpLength && weights.edge_stride == 0;
 }
 

@@ -162,8 +162,9 @@ def _largest_dual(x: Array, axes: tuple[int, ...]) -> Array:
 def _coarse(x, m, weights, init, tol, limit, *, stencil: Stencil) -> tuple[Array, ...]:
     """The duals of an image that serves as a start for another."""
     target = tol * jnp.sqrt((m * x * x).sum(stencil.axes, keepdims=True))
-    limit = jnp.full((1,) * x.ndim, limit, jnp.int32)
-    return isotropic.prox(x, m, weights, init, target, limit, stencil=stencil).duals
+    return isotropic.prox(
+        x, m, weights, init, target, limit.astype(jnp.int32), stencil=stencil
+    ).duals
 
 
 def _info(

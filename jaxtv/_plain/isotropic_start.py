@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxtv._plain.isotropic import VARIED
 from jaxtv._plain.stencil import Stencil
 
 _COARSEST = 16
@@ -24,12 +25,14 @@ def duals(
 
     `prox` is the operator itself, from x, m, weights, init, tolerance and limit.
     """
-    zeros = tuple(jnp.zeros_like(x) for _ in weights)
-    start = lax.cond(
-        _is_far(x, m, weights, stencil).any(),
-        lambda: tuple(jnp.broadcast_to(p, x.shape) for p in _coarse(x, m, weights, stencil, prox)),
-        lambda: zeros,
-    )
+    far = _is_far(x, m, weights, stencil)
+    limit = jnp.where(far, _SWEEPS, 0)
+
+    def coarse() -> tuple[Array, ...]:
+        found = _coarse(x, m, weights, stencil, limit, prox)
+        return tuple(jnp.where(far, p, jnp.zeros_like(x)) for p in found)
+
+    start = _where_wanted(far, coarse, tuple(jnp.zeros_like(x) for _ in weights))
     return of_constant(start, x, m, weights, stencil)
 
 
@@ -38,12 +41,24 @@ def of_constant(
 ) -> tuple[Array, ...]:
     """`start`, but the duals of a constant image where it is the prox."""
     start = tuple(jnp.broadcast_to(p, x.shape) for p in start)
+    maybe = _may_be_constant(x, m, weights, stencil)
 
     def chosen() -> tuple[Array, ...]:
-        flow, is_constant = _flow(x, m, weights, stencil)
-        return tuple(jnp.where(is_constant, f, p) for f, p in zip(flow, start, strict=True))
+        flow, even = _flow(x, m, weights, stencil)
+        return tuple(jnp.where(maybe & even, f, p) for f, p in zip(flow, start, strict=True))
 
-    return lax.cond(_may_be_constant(x, m, weights, stencil).any(), chosen, lambda: start)
+    return _where_wanted(maybe, chosen, start)
+
+
+def _where_wanted(
+    wanted: Array, found: Callable[[], tuple[Array, ...]], otherwise: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    """`found()`, which is `otherwise` in images that do not want it, so not computed if none does.
+
+    For a single image. Devices that share a batch would have to tell each other.
+    """
+    single = all(isinstance(n, int) and n == 1 for n in wanted.shape)
+    return lax.cond(wanted.any(), found, lambda: otherwise) if single else found()
 
 
 def _may_be_constant(x: Array, m: Array, weights: Sequence[Array], stencil: Stencil) -> Array:
@@ -63,7 +78,7 @@ def _is_far(x: Array, m: Array, weights: Sequence[Array], stencil: Stencil) -> A
     largest = share.max(axes, keepdims=True)
     size = jnp.sqrt(largest * (share * x * x).mean(axes, keepdims=True))
     lam = functools.reduce(operator.add, [w.mean(axes, keepdims=True) for w in weights])
-    return (lam > _FAR * len(weights) * size) | (share.min(axes, keepdims=True) < 0.25 * largest)
+    return (lam > _FAR * len(weights) * size) | (share.min(axes, keepdims=True) < VARIED * largest)
 
 
 def _flow(
@@ -93,7 +108,12 @@ def _flow(
 
 
 def _coarse(
-    x: Array, m: Array, weights: Sequence[Array], stencil: Stencil, prox: Callable
+    x: Array,
+    m: Array,
+    weights: Sequence[Array],
+    stencil: Stencil,
+    limit: Array,
+    prox: Callable,
 ) -> tuple[Array, ...]:
     """Duals of the image of half the size, prolonged.
 
@@ -111,8 +131,8 @@ def _coarse(
     small = [_halved(w, stencil) for w in weights]
     factor = [0.5 if n > 1 else 1.0 for n in sizes]
     small_weights = tuple(f * w for f, w in zip(factor, small, strict=True))
-    init = _coarse(small_x, small_m, small_weights, stencil, prox)
-    found = prox(small_x, small_m, small_weights, init, _TOL, _SWEEPS)
+    init = _coarse(small_x, small_m, small_weights, stencil, limit, prox)
+    found = prox(small_x, small_m, small_weights, init, _TOL, limit)
     return tuple(_prolonged(p, x, k, stencil) for k, p in enumerate(found))
 
 
