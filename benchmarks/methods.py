@@ -13,7 +13,6 @@ import argparse
 import functools
 import pathlib
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
@@ -24,17 +23,9 @@ import jaxtv
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 import helpers
 import oracle
+from slow_lines import least_time
 
 LINES, LENGTH, ORACLE_LINES = 512, 512, 24
-
-
-def least_time(function, *args) -> float:
-    times = []
-    for _ in range(10):
-        start = time.process_time()
-        jax.block_until_ready(function(*args))
-        times.append(time.process_time() - start)
-    return min(times[1:])  # the first compiles
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxtv._plumbing import primitive
+
 FLOATS = ("float32", "float64", "bfloat16", "float16")
 _FLOATS = frozenset(map(jnp.dtype, FLOATS))  # to look up faster than the name of a dtype is made
 _COMPLEX = frozenset({jnp.dtype(jnp.complex64), jnp.dtype(jnp.complex128)})
@@ -304,7 +306,9 @@ def sample_weights(value: ArrayLike, x: Array, name: str, open_end: int | None =
 def _aligned(weights: ArrayLike, x: Array) -> Array:
     """Weights with the rank of `x` and its compute type."""
     array = jnp.asarray(weights)
-    return jnp.expand_dims(array, range(x.ndim - array.ndim)).astype(compute_type(x))
+    return jnp.expand_dims(array, range(x.ndim - array.ndim)).astype(
+        primitive.computed_type(x.dtype)
+    )
 
 
 def _broadcasts(given: tuple[int, ...], x: Array, open_end: int | None = None) -> bool:
@@ -313,11 +317,6 @@ def _broadcasts(given: tuple[int, ...], x: Array, open_end: int | None = None) -
         size in (1, full, full - (d == open_end))
         for d, (size, full) in enumerate(zip(shape, x.shape, strict=True))
     )
-
-
-def compute_type(x: Array) -> jnp.dtype:
-    """The type that the kernels compute in: float64 for float64, else float32."""
-    return jnp.dtype(jnp.float64 if x.dtype in (jnp.float64, jnp.complex128) else jnp.float32)
 
 
 def _integer(

@@ -15,7 +15,7 @@ from jaxtv._operators import isotropic_units, tvnd
 from jaxtv._operators.isotropic_units import Layout, Limits
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import measures
-from jaxtv._plumbing import sharding
+from jaxtv._plumbing import primitive, sharding
 
 TOL = 1e-3
 DERIV_TOL = 1e-3
@@ -127,7 +127,7 @@ def _info_of_nothing(x: Array, coupled: tuple[int, ...]) -> ProxInfo:
 
 def _wide(x: Array) -> jnp.dtype:
     """The type of `x` in which its prox is computed."""
-    return x.dtype if jnp.iscomplexobj(x) else _arguments.compute_type(x)
+    return x.dtype if jnp.iscomplexobj(x) else primitive.computed_type(x.dtype)
 
 
 def _of_pixels(

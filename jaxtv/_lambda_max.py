@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _arguments
 from jaxtv._plain import measures
-from jaxtv._plumbing import sharding
+from jaxtv._plumbing import primitive, sharding
 
 LONGEST = 4096
 """The longest axis whose cosine transform is made, by a matrix of its square."""
@@ -147,7 +147,7 @@ def _of_images(x: ArrayLike, axes: tuple[int, ...], keepdims: bool) -> Array:
 def _deviations(x: ArrayLike, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """``x`` in units in which no sum overflows, that less its mean, and the unit."""
     (x,) = sharding.placed(axes, jnp.asarray(x))
-    wide = x.astype(_arguments.compute_type(x))
+    wide = x.astype(primitive.computed_type(x.dtype))
     if x.size == 0:
         return wide, wide, wide
     unit = lax.stop_gradient(measures.unit_of(wide, axes))

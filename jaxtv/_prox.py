@@ -17,7 +17,7 @@ from jaxtv._operators import sweeps, tvnd
 from jaxtv._operators.tvnd import ProxInfo
 from jaxtv._plain import certificate, measures
 from jaxtv._plain import sweeps as plain_sweeps
-from jaxtv._plumbing import sharding
+from jaxtv._plumbing import primitive, sharding
 
 DERIV_TOL = 1e-6
 MAX_SWEEPS = 1000
@@ -121,7 +121,7 @@ def _prox_tv(
     duals = _duals_per_axis(init, x, axes)
     # Sweeps convert half types themselves, some as they read and write.
     stored = len(axes) > 1 and bool(num_sweeps) and not return_info and x.size > 0
-    operands = (x if stored else x.astype(_arguments.compute_type(x)), *lams, *duals)
+    operands = (x if stored else x.astype(primitive.computed_type(x.dtype)), *lams, *duals)
     wide, *placed = sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])
     if x.size == 0:

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _arguments, _isotropic
 from jaxtv._plain import measures
-from jaxtv._plumbing import sharding
+from jaxtv._plumbing import primitive, sharding
 from jaxtv._prox import Weights, model_of
 
 
@@ -81,6 +81,6 @@ def total_variation(
 def _total_variation(x: ArrayLike, lam: Weights = 1.0, *, axes: tuple[int, ...]) -> Array:
     x = jnp.asarray(x)
     lams = _arguments.weights_per_axis(lam, x, axes)
-    x, *lams = sharding.placed(axes, x.astype(_arguments.compute_type(x)), *lams)
+    x, *lams = sharding.placed(axes, x.astype(primitive.computed_type(x.dtype)), *lams)
     total = measures.total_variation(x, lams, axes)
     return (total * jnp.where(measures.are_weights(x, lams, axes), 1, jnp.nan)).squeeze(axes)

@@ -175,7 +175,7 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
   const int64_t jumps = Walk<T, kEdges, false>(field).Run(
       [&](int64_t place) { scratch.over[over++] = Int<T>(place); });
   std::memset(scratch.marks, kNoMark, size_t(tiles * size));
-  MarkJumps<T>(scratch.log, jumps, scratch.marks);
+  MarkLogged<T>(scratch.log, jumps, scratch.marks);
   for (int64_t i = 0; i < over; ++i) {
     const int64_t failed = Finish<T, kEdges>(batch, scratch, scratch.over[i]);
     if (failed >= 0) solved[failed] = false;

@@ -52,7 +52,7 @@ int64_t WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int6
   const auto stop = [&stopped](int64_t) { ++stopped; };
   const int64_t jumps =
       line.lam ? Walk<T, true, true>(field).Run(stop) : Walk<T, false, true>(field).Run(stop);
-  MarkJumps<T>(log, jumps, marks);
+  MarkLogged<T>(log, jumps, marks);
   return stopped;
 }
 

@@ -56,7 +56,7 @@ struct Field {
 
 // Marks the jumps of a log.
 template <typename T>
-void MarkJumps(const Int<T>* log, int64_t jumps, uint8_t* marks) {
+void MarkLogged(const Int<T>* log, int64_t jumps, uint8_t* marks) {
 #pragma GCC unroll 4
   for (int64_t j = 0; j < jumps; ++j) marks[log[j] >> 2] = uint8_t(log[j] & 3);
 }

@@ -54,31 +54,12 @@ def prox(
       limit: int32, of such a shape: the number of iterations at which to stop.
       stencil: `axes` are the last ones of x.
     """
-    if stencil.is_even(data_weight):
-        return _prox(x, data_weight, lams, init, target, limit, stencil)
-    root = isotropic_size.root_of_energy(x, data_weight, lams, stencil)
+    even = stencil.is_even(data_weight)
+    root = 1.0 if even else isotropic_size.root_of_energy(x, data_weight, lams, stencil)
     m, *forces = (root**2 * a for a in (data_weight, *lams, *init))
-    scaled, given = forces[: len(lams)], forces[len(lams) :]
-    found = _prox(x, m, scaled, given, root * target, limit, stencil)
-    return found._replace(
-        duals=tuple(p / root**2 for p in found.duals),
-        gap=found.gap / root**2,
-        bound=found.bound / root,
-    )
-
-
-def _prox(
-    x: Array,
-    data_weight: Array,
-    lams: Sequence[Array],
-    init: Sequence[Array],
-    target: Array,
-    limit: Array,
-    stencil: Stencil,
-) -> Solution:
-    operands = (x, data_weight, target, limit, *lams, *init)
+    operands = (x, m, root * target, limit, *forces)
     y, gap, bound, sweeps, *duals = primitive.bind(_prox_p, *operands, **stencil._asdict())
-    return Solution(y, tuple(duals), gap, bound, sweeps)
+    return Solution(y, tuple(p / root**2 for p in duals), gap / root**2, bound / root, sweeps)
 
 
 def solve_linear(

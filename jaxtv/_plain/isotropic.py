@@ -35,7 +35,7 @@ from jaxtv._plain import rounded
 from jaxtv._plain.isotropic_steps import project
 from jaxtv._plain.stencil import Stencil
 
-VARIED = 0.25
+_VARIED = 0.25
 """Data weights below this fraction of the largest ask for longer steps."""
 
 
@@ -123,6 +123,12 @@ def solve_linear(
     return [jnp.where(jnp.isfinite(size), done.y, jnp.nan), done.bound, done.sweeps]
 
 
+def is_varied(data_weight: Array, stencil: Stencil) -> Array:
+    """Whether data of an image are missing, or count little beside others."""
+    largest = data_weight.max(stencil.axes, keepdims=True)
+    return data_weight.min(stencil.axes, keepdims=True) < _VARIED * largest
+
+
 def _iterations(
     stencil: Stencil,
     source: Array,
@@ -131,8 +137,7 @@ def _iterations(
     *linear: Sequence[Array],
 ) -> Callable:
     """Some iterations, from y, the duals, their number and the number at which to stop."""
-    largest = data_weight.max(stencil.axes, keepdims=True)
-    varied = data_weight.min(stencil.axes, keepdims=True) < VARIED * largest
+    varied = is_varied(data_weight, stencil)
 
     def advance(y: Array, duals: Sequence[Array], done: Array, due: Array):
         return isotropic_steps.advance(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxtv._plain.isotropic import VARIED
+from jaxtv._plain import isotropic
 from jaxtv._plain.stencil import Stencil
 
 _COARSEST = 16
@@ -78,7 +78,7 @@ def _is_far(x: Array, m: Array, weights: Sequence[Array], stencil: Stencil) -> A
     largest = share.max(axes, keepdims=True)
     size = jnp.sqrt(largest * (share * x * x).mean(axes, keepdims=True))
     lam = functools.reduce(operator.add, [w.mean(axes, keepdims=True) for w in weights])
-    return (lam > _FAR * len(weights) * size) | (share.min(axes, keepdims=True) < VARIED * largest)
+    return (lam > _FAR * len(weights) * size) | isotropic.is_varied(m, stencil)
 
 
 def _flow(

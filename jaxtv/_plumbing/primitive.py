@@ -191,8 +191,8 @@ def reverse_only(function: Callable) -> Callable:
 
 
 def computed_type(dtype: jnp.dtype) -> jnp.dtype:
-    """That in which arrays of a type are computed."""
-    return jnp.dtype("float32") if dtype.itemsize == 2 else dtype
+    """The type that the kernels compute in: float64 for float64, else float32."""
+    return jnp.dtype(jnp.float64 if dtype in (jnp.float64, jnp.complex128) else jnp.float32)
 
 
 def _in_computed_type(function: Callable) -> Callable:
