@@ -26,6 +26,7 @@ PROGRAMS = {
     "images on threads": ("thread", ["tests/cpp/sanitize_images.cc"]),
     "coupled images": ("address,undefined", ["tests/cpp/sanitize_isotropic.cc"]),
     "coupled images on threads": ("thread", ["tests/cpp/sanitize_isotropic.cc"]),
+    "kept pages": ("address,undefined", ["tests/cpp/kept_pages.cc"]),
     "votes": ("address,undefined", ["tests/cpp/votes.cc"]),
     "calls at once": ("thread", ["tests/cpp/kernels.cc", *KERNELS]),
 }

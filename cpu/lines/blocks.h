@@ -32,7 +32,7 @@ struct LineBlock {
 class LineBlocks {
  public:
   // Blocks whose row r holds sample r of each line, or whose one row holds contiguous lines.
-  static LineBlocks WithinSlabs(const Lines& lines) { return {lines, 16, 1}; }
+  static LineBlocks WithinSlabs(const Lines& lines) { return {lines, 64, 1}; }
 
   // Blocks of several slabs, wherever slabs are small enough.
   static LineBlocks OverSlabs(const Lines& lines) { return {lines, 32, INT64_MAX}; }

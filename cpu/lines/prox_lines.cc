@@ -2,7 +2,6 @@
 #include "cpu/lines/prox_lines.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -11,8 +10,8 @@
 #include "cpu/lines/long/prox.h"
 #include "cpu/lines/taut_string.h"
 #include "cpu/lockstep/this_processor.h"
+#include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
-#include "cpu/threads/scratch.h"
 
 namespace jaxtv {
 namespace {

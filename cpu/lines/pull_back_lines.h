@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 
 #include "core/line.h"
 #include "core/pull_back.h"
 #include "cpu/lockstep/this_processor.h"
+#include "cpu/threads/memory.h"
 
 namespace jaxtv {
 
@@ -63,8 +62,7 @@ void PullBackLines(int64_t n, int64_t stride, int64_t edge_stride, int64_t begin
   constexpr int64_t kMinLines = 4;  // fewer do not fill the lanes
   const LaneKernels<T>* const lanes = n < 2 ? nullptr : Lanes<T>();
   if (lanes != nullptr && end - begin >= kMinLines) {
-    const std::unique_ptr<void, decltype(&std::free)> scratch(
-        std::malloc(size_t(3 * n * lanes->lanes) * sizeof(T)), std::free);
+    const Memory scratch = Allocate(3 * n * lanes->lanes * int64_t(sizeof(T)));
     PullBackBatch<T> batch = {n, stride, edge_stride};
     while (scratch && begin < end) {
       batch.count = int(std::min(lanes->lanes, end - begin));

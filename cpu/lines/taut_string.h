@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -21,7 +20,7 @@
 #include "core/run.h"
 #include "core/tv1d_divide.h"
 #include "cpu/lockstep/kernels.h"
-#include "cpu/threads/scratch.h"
+#include "cpu/threads/memory.h"
 
 namespace jaxtv {
 
@@ -69,7 +68,7 @@ class Chain {
       std::memmove(memory_.get(), data() + begin_, size);
     } else {
       const int64_t capacity = std::max<int64_t>(1024, 2 * capacity_);
-      Memory more(std::malloc(size_t(capacity) * sizeof(Vertex<T>)), std::free);
+      Memory more = Allocate(capacity * int64_t(sizeof(Vertex<T>)));
       if (!more) return false;
       if (size > 0) std::memcpy(more.get(), data() + begin_, size);
       memory_ = std::move(more);
@@ -80,7 +79,7 @@ class Chain {
     return true;
   }
 
-  Memory memory_{nullptr, std::free};
+  Memory memory_;
   int64_t begin_ = 0, end_ = 0, capacity_ = 0;
 };
 

@@ -15,7 +15,7 @@
 #include "core/tv1d.h"
 #include "cpu/lines/long/prox.h"
 #include "cpu/lockstep/kernels.h"
-#include "cpu/threads/scratch.h"
+#include "cpu/threads/memory.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cpu/lines/long/prox.h"
-#include "cpu/threads/scratch.h"
+#include "cpu/threads/memory.h"
 #include "tests/cpp/pool.h"
 
 namespace {

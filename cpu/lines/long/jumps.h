@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -21,8 +20,8 @@
 #include "core/tv1d.h"
 #include "cpu/lines/long/marked_line.h"
 #include "cpu/lockstep/kernels.h"
+#include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
-#include "cpu/threads/scratch.h"
 
 namespace jaxtv {
 
@@ -199,7 +198,7 @@ int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>&
   });
   if (2 * stopped > chunks.count) return 0;
 
-  const Memory continued(std::calloc(size_t(chunks.count * chunks.reach), 1), std::free);
+  const Memory continued = AllocateZeros(chunks.count * chunks.reach);
   const std::unique_ptr<ChunkLink[]> links(new (std::nothrow) ChunkLink[size_t(chunks.count)]);
   if (!continued || !links) return 0;
   uint8_t* const rows = static_cast<uint8_t*>(continued.get());

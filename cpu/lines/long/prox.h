@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 
 #include "core/run.h"
@@ -20,8 +19,8 @@
 #include "cpu/lines/taut_string.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/lockstep/this_processor.h"
+#include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
-#include "cpu/threads/scratch.h"
 
 namespace jaxtv {
 
@@ -78,7 +77,7 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const bool per_edge = lam.stride != 0;
   const Extent<T> samples = ExtentOf(pool, lanes, x, n);
   const Extent<T> weights = ExtentOf(pool, lanes, lam.data, per_edge ? n - 1 : 1);
-  const Memory marks(std::calloc(size_t(n), 1), std::free);
+  const Memory marks = AllocateZeros(n);
   const bool valid = samples.finite && weights.ordered && weights.lo >= T(0);
   const LineSummary<T> summary = {valid, weights.hi > T(0), samples.lo, samples.hi};
   if (!NeedsSolving(summary) || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
@@ -108,7 +107,7 @@ void ProxLongLines(Pool& pool, const Lines& lines, const WeightLayout& weights, 
                    const T* lam, T* y, int64_t begin, int64_t end) {
   const int64_t n = lines.length;
   const bool copy_x = lines.inner != 1, copy_lam = weights.edge_stride > 1;
-  const Memory memory(std::malloc(size_t(n) * (2 * copy_x + copy_lam + 1) * sizeof(T)), std::free);
+  const Memory memory = Allocate(n * (2 * copy_x + copy_lam) * int64_t(sizeof(T)));
   T* const samples = static_cast<T*>(memory.get());
   T* const values = samples + n;
   T* const edges = samples + (copy_x ? 2 : 0) * n;

@@ -14,8 +14,8 @@
 #include "core/run.h"
 #include "cpu/lines/long/marked_line.h"
 #include "cpu/lockstep/kernels.h"
+#include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
-#include "cpu/threads/scratch.h"
 
 namespace jaxtv {
 
