@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "core/image.h"
@@ -15,8 +16,8 @@
 
 namespace jaxtv {
 
-// fused[a][k] != 0 where the edge from pixel k to its next neighbour along axis a joins the two; 0
-// at the last pixel of a line.
+// fused[a][k] is 1 where the edge from pixel k to its next neighbour along axis a joins the two,
+// else 0, as at the last pixel of a line.
 using FusedEdges = std::vector<Buffer<uint8_t>>;
 
 class Components {
@@ -108,20 +109,33 @@ class Components {
     for (int a = 0; a + 1 < image_.axes(); ++a) {
       const int64_t step = image_.Along(a).inner;
       for (int64_t row = s * rows_per_stripe_; row < RowsEnd(s); ++row) {
-        if ((row + step / length_ < RowsEnd(s)) == inside) {
-          JoinRow(row * length_, step, fused[a].data());
+        const int64_t next = row + step / length_;
+        if (next < rows_ && (next < RowsEnd(s)) == inside) {
+          JoinRow(row * length_, step, fused[a].data(), fused.back().data());
         }
       }
     }
   }
 
-  void JoinRow(int64_t first, int64_t step, const uint8_t* fused) {
-    int32_t a = -1, b = -1;  // the pair joined last
-    for (int64_t k = first; k < first + length_; ++k) {
-      if (!fused[k] || (label_[k] == a && label_[k + step] == b)) continue;
-      a = label_[k];
-      b = label_[k + step];
-      Union(a, b);
+  // Two runs are joined at the first fused edge between them: at any other one, both go on from the
+  // edge before, which is fused too.
+  void JoinRow(int64_t first, int64_t step, const uint8_t* fused, const uint8_t* along) {
+    constexpr int64_t kPart = 256;
+    uint8_t meet[kPart];
+    int32_t places[kPart];
+    for (int64_t from = first; from < first + length_; from += kPart) {
+      const int64_t count = std::min(kPart, first + length_ - from);
+      const uint8_t *edge = fused + from, *run = along + from, *next = along + from + step;
+      meet[0] = edge[0] & (from == first || !(edge[-1] & run[-1] & next[-1]));
+      for (int64_t i = 1; i < count; ++i) {
+        meet[i] = edge[i] & ~(edge[i - 1] & run[i - 1] & next[i - 1]);
+      }
+      int64_t found = 0;  // without branches, which would be mispredicted
+      for (int64_t i = 0; i < count; ++i) {
+        places[found] = int32_t(from + i);
+        found += meet[i];
+      }
+      for (int64_t j = 0; j < found; ++j) Union(label_[places[j]], label_[places[j] + step]);
     }
   }
 
@@ -146,17 +160,40 @@ class Components {
 
   template <typename T>
   void SumRuns(int64_t s, const T* values) {
-    int64_t k = s * rows_per_stripe_ * length_;
-    const int64_t end = RowsEnd(s) * length_;
-    while (k < end) {
-      const int32_t id = label_[k];
-      const int64_t start = k;
-      const double origin = Origin(parent_[id], values);
-      double sum = 0;
-      for (; k < end && label_[k] == id; ++k) sum += double(values[k]) - origin;
-      mean_[id] = sum;
-      count_[id] = int32_t(k - start);
+    constexpr int kRows = 4;  // at once, since each sum waits for its last addition
+    int64_t row = s * rows_per_stripe_;
+    for (; row + kRows <= RowsEnd(s); row += kRows) SumRows<kRows>(row * length_, values);
+    for (; row < RowsEnd(s); ++row) SumRows<1>(row * length_, values);
+    const int32_t first = int32_t(s * rows_per_stripe_ * length_);
+    for (int32_t id = first; id < first + runs_[s]; ++id) {
+      count_[id] = last_[id] - (id > first ? last_[id - 1] : first - 1);
     }
+  }
+
+  // The sums of the runs of some rows. Without branches, as runs are short and of any length.
+  template <int kRows, typename T>
+  void SumRows(int64_t first, const T* values) {
+    double sum[kRows] = {};
+    int32_t run[kRows];
+    std::fill_n(run, kRows, -1);
+    for (int64_t i = 0; i < length_; ++i) {
+      for (int r = 0; r < kRows; ++r) {
+        const int64_t k = first + r * length_ + i;
+        const int32_t id = label_[k];
+        sum[r] = If(id == run[r], sum[r]) + (double(values[k]) - Origin(parent_[id], values));
+        run[r] = id;
+        mean_[id] = sum[r];
+      }
+    }
+  }
+
+  // The value, or 0.
+  static double If(bool condition, double value) {
+    uint64_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    bits &= -uint64_t(condition);
+    std::memcpy(&value, &bits, sizeof(bits));
+    return value;
   }
 
   const Image& image_;

@@ -24,18 +24,13 @@
 
 namespace jaxtv {
 
-// A vertex of a chain, with the slope of the edge that leads to it.
+// A vertex of a chain, with the edge that leads to it.
 template <typename T>
 struct Vertex {
   int64_t place;
   LongSum<T> height;
-  double slope;
+  double rise, run;  // of the edge
 };
-
-template <typename T>
-double Slope(const Vertex<T>& from, const Vertex<T>& to) {
-  return (to.height - from.height) / double(to.place - from.place);
-}
 
 // The vertices after the last bend, in memory that grows with them.
 template <typename T>
@@ -47,15 +42,22 @@ class Chain {
   void PopFront() { ++begin_; }
   void Clear() { begin_ = end_ = 0; }
 
-  // Adds a vertex and removes those before it at which the chain would bend the wrong way: `sign` *
-  // slope increases along a chain. False where there is no memory.
-  bool Push(const Vertex<T>& bend, Vertex<T> v, double sign) {
+  // Adds a vertex and removes those before it at which the chain would bend the wrong way: the
+  // edges of a chain that bends up (kUp) get steeper.
+  template <bool kUp>
+  bool Push(const Vertex<T>& bend, int64_t place, LongSum<T> height) {
+    double rise, run;
     for (;; --end_) {
-      v.slope = Slope(end_ - begin_ > 0 ? data()[end_ - 1] : bend, v);
-      if (empty() || sign * v.slope > sign * data()[end_ - 1].slope) break;
+      const Vertex<T>& from = empty() ? bend : data()[end_ - 1];
+      rise = height - from.height;
+      run = double(place - from.place);
+      if (empty() ||
+          (kUp ? from.rise * run < rise * from.run : rise * from.run < from.rise * run)) {
+        break;
+      }
     }
     if (end_ == capacity_ && !Grow()) return false;
-    data()[end_++] = v;
+    data()[end_++] = {place, height, rise, run};
     return true;
   }
 
@@ -93,7 +95,7 @@ class TautString {
            const Report& jump) {
     const T center = x[start];
     LongSum<T> sum;
-    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0};
+    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0, 0.0};
     lower_.Clear();
     upper_.Clear();
     // The path bends at the first vertex of a chain.
@@ -105,26 +107,32 @@ class TautString {
     for (int64_t place = start + 1; place <= n; ++place) {
       sum.Add(double(x[place - 1]) - double(center));
       const double bound = double(w(place - 1));
-      Vertex<T> low = {place, sum, 0.0}, high = low;
-      low.height.Add(-bound);
-      high.height.Add(bound);
-      if (!lower_.Push(bend, low, -1.0) || !upper_.Push(bend, high, 1.0)) return false;
+      LongSum<T> low = sum, high = sum;
+      low.Add(-bound);
+      high.Add(bound);
+      const auto add_lower = [&] { return lower_.template Push<false>(bend, place, low); };
+      const auto add_upper = [&] { return upper_.template Push<true>(bend, place, high); };
+      if (!add_lower() || !add_upper()) return false;
       while (upper_.single() && !lower_.single() && Crossed()) {
         follow(lower_, -1);
         upper_.Clear();
-        upper_.Push(bend, high, 1.0);
+        add_upper();
       }
       while (lower_.single() && !upper_.single() && Crossed()) {
         follow(upper_, +1);
         lower_.Clear();
-        lower_.Push(bend, low, -1.0);
+        add_lower();
       }
     }
     return true;
   }
 
  private:
-  bool Crossed() const { return lower_.front().slope > upper_.front().slope; }
+  // Quotients would take most of the time, so slopes are compared by products.
+  bool Crossed() const {
+    const Vertex<T>&low = lower_.front(), &high = upper_.front();
+    return low.rise * high.run > high.rise * low.run;
+  }
 
   Chain<T> lower_, upper_;
 };
