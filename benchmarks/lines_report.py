@@ -9,7 +9,7 @@ PASSES = ("forward", "with backward")
 
 def markdown(rows: list[dict], case_type: type) -> str:
     """A case in each row; for each number of threads and pass the time and the ratios to it."""
-    peers = sorted({r["library"] for r in rows} - {"jaxtv"})
+    peers = sorted({r["library"] for r in rows} - {"jaxtv", "copy"})
     columns = list(itertools.product(dict.fromkeys(r["threads"] for r in rows), PASSES))
     found = {(case_of(r, case_type), r["threads"], r["pass"], r["library"]): r for r in rows}
     head = ["case", "floor", *(f"{t} thread{'s' * (t > 1)}, {kind}" for t, kind in columns)]
@@ -25,7 +25,7 @@ def markdown(rows: list[dict], case_type: type) -> str:
             own = {p: found.get((case, threads, kind, p)) for p in ("jaxtv", *peers)}
             ratios = ", ".join(f"{p} {own[p]['ratio']:.1f}" for p in peers if own[p])
             cells.append(f"{own['jaxtv']['ms']:.3g}" + f" ({ratios})" * bool(ratios))
-        floor = found[case, *columns[0], "jaxtv"]["floor_ms"]
+        floor = found[case, columns[0][0], "forward", "copy"]["ms"]
         lines.append(f"| {case.label()} | {floor:.2g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
