@@ -36,9 +36,9 @@ class Schedule {
   Schedule(double goal, int64_t max_sweeps) : goal_(goal), max_sweeps_(max_sweeps) {}
 
   bool Due(int64_t sweeps, double residual) const {
-    const double expected = tested_
-                                ? 0.95 * bound_ * std::pow(residual / residual_, power_)
-                                : std::ldexp(0.5, int(std::min<int64_t>(sweeps, 3)) - 1) * residual;
+    const double expected =
+        tested_ ? 0.95 * bound_ * std::pow(residual / residual_, power_)
+                : 1.25 * std::ldexp(0.25, int(std::min<int64_t>(sweeps, 3)) - 1) * residual;
     return sweeps >= max_sweeps_ || sweeps >= latest_ || expected <= goal_;
   }
 
@@ -54,7 +54,7 @@ class Schedule {
 
  private:
   double goal_;
-  int64_t max_sweeps_, latest_ = 8;
+  int64_t max_sweeps_, latest_ = 16;
   bool tested_ = false;
   double residual_ = 0, bound_ = 0, power_ = 1;  // of the last test
 };
