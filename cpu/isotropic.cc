@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CPU handlers of the TV prox that couples differences, and of the linear problem of its
 // derivative.
-#include <cmath>
-#include <limits>
-
+#include "cpu/isotropic/linear_image.h"
 #include "cpu/isotropic/prox_image.h"
 #include "cpu/threads/for_images.h"
 #include "ffi/coupled.h"
@@ -77,6 +75,7 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer data_weig
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const Grid grid = GridOf(*call, periodic);
+    const SharedOrder order(grid.rows, grid.length());
     const int64_t size = call->elements();
     if (size == 0) return ffi::Error::Success();
     ForImages(pool, count, [&](const SharedLoop& run, int64_t i) {
@@ -84,6 +83,7 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer data_weig
       for (const auto& dual : *duals) to.push_back(static_cast<T*>(dual.untyped_data()) + i * size);
       const ProxImage<T> image{
           grid,
+          order,
           isotropic,
           static_cast<const T*>(x.untyped_data()) + i * size,
           OfImage<T>(*call, data_weight, *of_m, i),
@@ -145,39 +145,24 @@ ffi::Error LinearProblem(ffi::ThreadPool pool, ffi::AnyBuffer source, ffi::AnyBu
   return DispatchFloat(source.element_type(), [&](auto zero) {
     using T = decltype(zero);
     const Grid grid = GridOf(*call, periodic);
+    const SharedOrder order(grid.rows, grid.length());
     const int64_t size = call->elements();
     if (size == 0) return ffi::Error::Success();
     ForImages(pool, count, [&](const SharedLoop& run, int64_t i) {
-      const T* from = static_cast<const T*>(source.untyped_data()) + i * size;
-      T* to = static_cast<T*>(z->untyped_data()) + i * size;
-      const DataWeights<T> m(grid, OfImage<T>(*call, data_weight, *of_m, i));
-      const GroupWeights<T> weights(grid, OfImage<T>(*call, *lams, i), isotropic);
-      const Linear<T> linear{OfImage<T>(*call, *lengths, i), OfImage<T>(*call, *directions, i)};
-      State<T> state(grid, m, weights, isotropic, from, &linear);
-      Iteration<T> iteration(state);
-      iteration.SetImageToZero(run);
-      iteration.SetDualsToZero(run);
-      double square = 0;
-      for (int64_t k = 0; k < size; ++k) square += double(from[k]) * double(from[k]);
-      const double tolerated =
-          static_cast<const T*>(tol.untyped_data())[call->images.Offset(numbers->goal, i)];
-      double found = std::sqrt(square);
-      const double goal = tolerated * found;
-      const int64_t most =
-          static_cast<const int32_t*>(limit.untyped_data())[call->images.Offset(numbers->limit, i)];
-      int64_t made = 0;
-      if (found > goal) {
-        made = Iterate(run, iteration, most, [&](bool) {
-          found = Residual(run, state);
-          return !(found > goal);
-        });
-      }
-      state.ForRows(run, [&](int64_t row, auto&) {
-        state.CopyRow(row, [&](int c) { return state.Y(c, row); }, to);
-      });
-      if (!std::isfinite(square)) std::fill_n(to, size, std::numeric_limits<T>::quiet_NaN());
-      static_cast<T*>(residual->untyped_data())[i] = T(found);
-      sweeps->typed_data()[i] = int32_t(made);
+      const LinearImage<T> image{
+          grid,
+          order,
+          isotropic,
+          static_cast<const T*>(source.untyped_data()) + i * size,
+          OfImage<T>(*call, data_weight, *of_m, i),
+          OfImage<T>(*call, *lams, i),
+          {OfImage<T>(*call, *lengths, i), OfImage<T>(*call, *directions, i)},
+          static_cast<const T*>(tol.untyped_data())[call->images.Offset(numbers->goal, i)],
+          static_cast<const int32_t*>(limit.untyped_data())[call->images.Offset(numbers->limit, i)],
+          static_cast<T*>(z->untyped_data()) + i * size};
+      const auto outcome = image.Solve(run);
+      static_cast<T*>(residual->untyped_data())[i] = T(outcome.residual);
+      sweeps->typed_data()[i] = int32_t(outcome.sweeps);
     });
     return ffi::Error::Success();
   });

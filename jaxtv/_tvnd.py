@@ -145,11 +145,13 @@ def prox_tv(
 
     The first energy with open ends is solved by line solves, exactly on regions. All others (an
     isotropic ``kind``, ``channel_axis``, ``data_weight``, ``periodic`` or complex numbers) are
-    solved by a primal-dual iteration, on whose result no two pixels need be equal; a bound near the
-    rounding of the type is out of its reach. In float32 the bound stays at about 1e-4 of the
-    deviation of the image for weights of a tenth of it, 1e-3 for weights above it; the error itself
-    is two to a hundred times less. The derivative is that of a linear problem, solved by the same
-    iteration to the relative residual ``deriv_tol``: forward and reverse mode agree to that.
+    solved by a primal-dual iteration, and small isotropic images on a CPU, where that is faster, by
+    an interior-point method, whose steps count as sweeps too. On the result no two pixels need be
+    equal; a bound near the rounding of the type is out of reach. In float32 the bound stays at
+    about 1e-4 of the deviation of the image for weights of a tenth of it, 1e-3 for weights above
+    it; the error itself is two to a hundred times less. The derivative is that of a linear problem,
+    solved by the same iteration, or by factors, to the relative residual ``deriv_tol``: forward and
+    reverse mode agree to that.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxtv

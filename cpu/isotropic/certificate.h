@@ -140,17 +140,21 @@ class Certificate {
     });
   }
 
-  // Whether the bound is above a target, but for the rounding of the duals. All terms are at least
-  // 0, so that some of the rows tell where it is far above.
+  // The bound, but for the rounding of the duals, if that is not above a target; else about the
+  // bound. All terms are at least 0, so that some of the rows tell where it is far above.
   template <typename Run>
-  bool Exceeds(const Run& run, double target) const {
+  double About(const Run& run, double target) const {
     const int64_t rows = state_.grid.rows, part = (rows + kParts - 1) / kParts;
     Totals totals;
     for (int64_t row = 0; row < rows; row += part) {
-      AddRows(run, state_, &box_, row, std::min(rows, row + part), 1, Rows<T>().gap, &totals);
-      if (BoundsOf(totals).bound > target) return true;
+      const int64_t end = std::min(rows, row + part);
+      AddRows(run, state_, &box_, row, end, 1, Rows<T>().gap, &totals);
+      if (BoundsOf(totals).bound > target) {
+        const double share = double(rows) / double(end);
+        return BoundsOf({share * totals.square, share * totals.rest}).bound;
+      }
     }
-    return false;
+    return BoundsOf(totals).bound;
   }
 
   template <typename Run>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cpu/isotropic/planes.h"
-#include "cpu/isotropic/row_kernels.h"
+#include "cpu/isotropic/this_processor.h"
 
 namespace jaxtv {
 

@@ -8,6 +8,7 @@
 
 #include "core/round_up.h"
 #include "cpu/isotropic/certificate.h"
+#include "cpu/isotropic/interior.h"
 #include "cpu/isotropic/solve.h"
 
 namespace jaxtv {
@@ -16,6 +17,7 @@ namespace jaxtv {
 template <typename T>
 struct ProxImage {
   const Grid& grid;
+  const SharedOrder& order;
   bool isotropic;
   const T* x;
   ImageOperand<T> data_weight;
@@ -38,19 +40,31 @@ struct ProxImage {
     Iteration<T> iteration(state);
     Certificate<T> certificate(state);
     Bounds found;
-    const auto met = [&](bool is_last) {
+    double about = 0;  // the bound
+    bool done = false;
+    const auto met = [&](int64_t sweeps) {
       certificate.Clip(run);
-      if (!is_last && certificate.Exceeds(run, target)) return false;
+      about = certificate.About(run, target);
+      if (sweeps < limit && about > target) return false;
       found = certificate.Find(run);
-      return !(RoundUp<T>(found.bound) > target);
+      return done = !(RoundUp<T>(found.bound) > target);
     };
-    int64_t sweeps = 0;
     iteration.SetDuals(run, init);
     // Of a constant result its rounding alone would cost much: weights may be large.
     iteration.SetImageToZero(run);
-    if (!met(false)) {
+    int64_t sweeps = 0;
+    if (!met(-1)) {
       iteration.SetImageFromDuals(run);
-      if (!met(limit == 0)) sweeps = Iterate(run, iteration, limit, met);
+      met(0);
+    }
+    bool inside = HasMatrix(state);  // and not tried yet
+    while (!done && sweeps < limit) {
+      sweeps = Iterate(run, iteration, sweeps, limit, [&](int64_t k) {
+        return met(k) ||
+               (inside && IsFasterByMatrix<T>(grid, InteriorPoint::kTime, k, about / target));
+      });
+      if (!done && inside) sweeps = StepInside(state, sweeps, met);
+      inside = false;
     }
     state.ForRows(run, [&](int64_t row, auto&) {
       state.CopyRow(row, [&](int c) { return state.Y(c, row); }, y);
@@ -60,6 +74,23 @@ struct ProxImage {
       }
     });
     return {found, sweeps};
+  }
+
+ private:
+  // Steps of the interior-point method, counted on from `sweeps`, until `met(sweeps)` or as long as
+  // rounding lets it.
+  template <typename Test>
+  int64_t StepInside(State<T>& state, int64_t sweeps, const Test& met) const {
+    if (sweeps == limit) return sweeps;
+    InteriorPoint method(state, order.Get());
+    while (sweeps < limit && method.Step()) {
+      ++sweeps;
+      const bool near = method.Gap() <= double(target) * double(target);
+      if (!near && sweeps < limit) continue;
+      for (int64_t row = 0; row < grid.rows; ++row) method.Write(state, row);
+      if (met(sweeps)) break;
+    }
+    return sweeps;
   }
 };
 

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "cpu/isotropic/loops.h"
+
 namespace jaxtv {
 namespace JAXTV_ISA {
 namespace {
@@ -114,6 +116,29 @@ void DualOfTwo(const DualRow<T>& row) {
   }
 }
 
+// The same for the linear problem.
+template <typename T>
+void LinearOfTwo(const DualRow<T>& row) {
+  const T* radius = row.radii[0];
+  const T* length = row.lengths[0];
+  const T* u = row.directions[0];
+  const T* v = row.directions[1];
+  const T* here = row.ahead[0].here;
+  const T* below = row.ahead[0].other;
+  const T* right = row.ahead[1].other;
+  T* p = row.duals[0];
+  T* q = row.duals[1];
+  const T step = row.step, relaxation = row.relaxation;
+  JAXTV_EACH_ALONE
+  for (int64_t i = 0; i < row.n; ++i) {
+    const T a = p[i] + step * (below[i] - here[i]), b = q[i] + step * (right[i] - here[i]);
+    const T along = a * u[i] + b * v[i];
+    const T factor = radius[i] / Larger(radius[i] + step * length[i], kTiny<T>);
+    p[i] += relaxation * ((a - u[i] * along) * factor - p[i]);
+    q[i] += relaxation * ((b - v[i] * along) * factor - q[i]);
+  }
+}
+
 // p + step s D (2 y' - y) of one axis and channel.
 template <typename T>
 void Move(const DualRow<T>& row, int axis, const AxisRow<T>& ahead, const T* JAXTV_RESTRICT dual,
@@ -146,8 +171,9 @@ void SumProducts(const Row& row, const A& a, const B& b, Sum* sums) {
 
 template <typename T>
 void Dual(const DualRow<T>& row) {
-  const bool simple = row.isotropic && row.channels == 1 && !row.slopes && !row.lengths;
-  if (simple && row.axes == 2) return DualOfTwo(row);
+  if (row.isotropic && row.channels == 1 && !row.slopes && row.axes == 2) {
+    return row.lengths == nullptr ? DualOfTwo(row) : LinearOfTwo(row);
+  }
   const int64_t n = row.n;
   const int members = row.axes * row.channels;
   T* const sums = row.work + members * n;

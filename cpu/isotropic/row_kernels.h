@@ -9,7 +9,6 @@
 
 #include <cstdint>
 
-#include "cpu/simd/isa.h"
 #include "cpu/simd/rows.h"
 
 namespace jaxtv {
@@ -98,30 +97,6 @@ const RowSet& Rows();
 }
 namespace avx512 {
 const RowSet& Rows();
-}
-
-inline const RowSet& RowsOfThisProcessor() {
-#if defined(JAXTV_LANES) && defined(__x86_64__)
-  switch (FindIsa()) {
-    case Isa::kAvx512:
-      return avx512::Rows();
-    case Isa::kAvx2:
-      return avx2::Rows();
-    default:
-      break;
-  }
-#endif
-  return portable::Rows();
-}
-
-template <typename T>
-const RowKernels<T>& Rows() {
-  static const RowSet& set = RowsOfThisProcessor();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return set.f32;
-  } else {
-    return set.f64;
-  }
 }
 
 }  // namespace jaxtv

@@ -77,7 +77,7 @@ class Iteration {
     const StepLengths<T> steps = StepsOf<T>(k, grid_.axes(), varied_, tested);
     if (!state_.IsShared(run)) {
       // In one pass: the duals of a row once the image is ready in all rows that they look at.
-      Scratch scratch(state_);
+      Scratch& scratch = state_.scratch();
       const int64_t reach = grid_.Reach();
       for (int64_t row = 0; row < grid_.rows + reach; ++row) {
         if (row < grid_.rows) StepImage(row, steps, scratch);
@@ -148,16 +148,17 @@ class Iteration {
   const bool varied_;
 };
 
-// Iterates until `passed(is_last)`, which is asked at the times of NextTest and at the limit; the
-// number of iterations.
+// Goes on from iteration `made` to the last one, or until `passed(k)`, which is asked at the times
+// of NextTest and at the last; the number of iterations.
 template <typename Run, typename T, typename Test>
-int64_t Iterate(const Run& run, Iteration<T>& iteration, int64_t limit, const Test& passed) {
-  int64_t k = 0;
-  while (k < limit) {
-    const int64_t due = std::min(NextTest(k), limit);
+int64_t Iterate(const Run& run, Iteration<T>& iteration, int64_t made, int64_t last,
+                const Test& passed) {
+  int64_t k = made;
+  while (k < last) {
+    const int64_t due = std::min(NextTest(k), last);
     while (++k < due) iteration.Step(run, k, false);
     iteration.Step(run, k, true);
-    if (passed(k == limit)) break;
+    if (passed(k)) break;
   }
   return k;
 }

@@ -30,7 +30,8 @@ class State {
         members(grid.axes() * grid.channels),
         data_(data),
         planes_(grid, 2 * grid.channels + members),
-        zeros_(Buffer<T>::Zeros(grid.length() + 2)) {
+        zeros_(Buffer<T>::Zeros(grid.length() + 2)),
+        scratch_(*this) {
     if (linear || data_weights.AreOne()) return;
     weighted_ = Planes<T>(grid, grid.channels);
     for (int c = 0; c < grid.channels; ++c) {
@@ -90,6 +91,9 @@ class State {
     std::vector<T*> duals;
   };
 
+  // That of the only thread of an image that is not shared.
+  Scratch& scratch() const { return scratch_; }
+
   // Whether threads share the loops over the rows of an image of this size.
   template <typename Run>
   bool IsShared(const Run& run) const {
@@ -99,15 +103,15 @@ class State {
   // Calls body(row, scratch) for rows from `begin` to `end`, in stripes that threads may share.
   template <typename Run, typename Body>
   void ForRows(const Run& run, int64_t begin, int64_t end, const Body& body) const {
-    const auto rows = [&](int64_t first, int64_t last) {
-      Scratch scratch(*this);
+    const auto rows = [&](int64_t first, int64_t last, Scratch& scratch) {
       for (int64_t row = first; row < last; ++row) body(row, scratch);
     };
-    if (!IsShared(run)) return rows(begin, end);
+    if (!IsShared(run)) return rows(begin, end, scratch_);
     const int64_t in_row = grid.length() * grid.channels;
     const int64_t in_stripe = std::max<int64_t>(1, kStripe / in_row);
     run((end - begin + in_stripe - 1) / in_stripe, [&](int64_t first, int64_t last) {
-      rows(begin + first * in_stripe, std::min(end, begin + last * in_stripe));
+      Scratch scratch(*this);
+      rows(begin + first * in_stripe, std::min(end, begin + last * in_stripe), scratch);
     });
   }
 
@@ -179,6 +183,7 @@ class State {
   Planes<T> planes_;    // y, 2 y' - y, and the duals of each axis
   Planes<T> weighted_;  // m x where m is not 1
   Buffer<T> zeros_;
+  mutable Scratch scratch_;  // of the only thread, where an image is not shared
 };
 
 }  // namespace jaxtv

@@ -21,7 +21,8 @@ against its largest, only the square root of k shortens them, and the energy com
 suits them (`root_of_energy` in `_operators/isotropic_size.py`).
 
 The derivative solves the linearised problem by the linearised iteration: `solve_linear`.
-`cpu/isotropic/solve.h` computes the same.
+`cpu/isotropic/solve.h` computes the same, but where factors of the matrix of a small image are
+faster: `cpu/isotropic/interior.h` and `direct_linear.h`.
 """
 
 from collections.abc import Callable, Sequence
