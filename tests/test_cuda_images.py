@@ -111,7 +111,7 @@ def test_tests_are_due_when_plain_jax_says(fast, target, rounding):
 
 # Lines in step as columns and rows, rows of channels, warps on columns, on rows, on long columns.
 IN_ONE_LAUNCH = [
-    ((3, 9, 40), (1, 2)),
+    ((9, 3, 40), (0, 2)),
     ((6, 8, 5), (0, 1)),
     ((2, 130, 9), (1, 2)),
     ((2, 9, 300), (1, 2)),
@@ -135,11 +135,11 @@ def test_sweeps_that_some_images_rest_in_are_those_of_plain_jax(fast, shape, axe
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_host_waits_at_the_start_and_for_each_point(fast, dtype):
     """However many sweeps there are between two tests."""
-    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight((2, 9, 40), (1, 2)))
+    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight((9, 2, 40), (0, 2)))
     for try_unions, points in (False, 1), (True, 2):
-        unions, before = jnp.full((2, 1, 1), try_unions), fast.library.num_waits
+        unions, before = jnp.full((1, 2, 1), try_unions), fast.library.num_waits
         settings = {"max_sweeps": 12, "first_test": 12, "unions": unions}
-        count = fast.alternating(x, lams, duals, (1, 2), **settings)[3]
+        count = fast.alternating(x, lams, duals, (0, 2), **settings)[3]
         assert (count == 12).all()
         assert fast.library.num_waits == before + 1 + points
 
@@ -212,7 +212,7 @@ def test_no_schedule_of_threads_changes_a_bit_or_races(check, dtype):
 
 
 def test_half_sweeps_in_one_launch_race_with_nothing(check):
-    for shape, axes in [((1, 9, 40), (1, 2)), ((6, 3, 2), (0, 1)), ((3, 130, 2), (0, 1))]:
+    for shape, axes in [((9, 1, 40), (0, 2)), ((6, 3, 2), (0, 1)), ((3, 130, 2), (0, 1))]:
         x, lams, duals = one_weight(shape, axes)
         unions, answers = every_other(shape, axes), set()
         for order, seed in SCHEDULES:

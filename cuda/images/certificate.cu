@@ -4,18 +4,15 @@
 // alone.
 #include "cuda/common/launch.h"
 #include "cuda/images/certificate.h"
+#include "cuda/images/certificate_steps.h"
 #include "cuda/images/components.h"
 #include "cuda/images/gap.h"
-#include "cuda/images/line_parts.h"
 #include "cuda/images/majority_vote.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {
 namespace {
 
-// The dual of each edge along an axis: the running sum of -v, clamped to [-w, w], and exactly +-w
-// at a jump of the line's result. A sum of clamped steps is a scan of maps (scan.h). Adds the term
-// of these duals to the residual x - D^T p, which starts as x if x is given.
 template <typename T>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     ReadDuals(const Lines lines, const __grid_constant__ WeightLayout weights,
@@ -23,34 +20,7 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
               const T* __restrict__ x, T* __restrict__ p, double* __restrict__ residual,
               unsigned char* __restrict__ joined) {
   const LinePart part(lines);
-  const Line<const T> w = weights.At(lam, part.line);
-  const Line<const T> y = lines.At(result, part.line), v = lines.At(dual, part.line);
-  const int64_t edges = lines.length - 1;
-  const auto edge = [&](int64_t k) {
-    const double weight = double(w[k]);
-    const double lo = y[k + 1] > y[k] ? weight : -weight;
-    const double hi = y[k + 1] < y[k] ? -weight : weight;
-    return ClampedSum{-double(v[k]), lo, hi};
-  };
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const ClampedSum identity{0.0, -kInfinity, kInfinity};
-  ClampedSum mine = identity;
-  for (int64_t k = part.begin; k < part.end && k < edges; ++k) mine = mine.Then(edge(k));
-  double sum = BeforePart<Direction::kForward>(part, mine, identity)(0.0);
-
-  const Line<T> out = lines.At(p, part.line);
-  const Line<unsigned char> equal = lines.At(joined, part.line);
-  for (int64_t k = part.begin; k < part.end; ++k) {
-    if (k < edges) sum = edge(k)(sum);
-    out[k] = k < edges ? T(sum) : T(0);
-    equal[k] = k < edges && y[k] == y[k + 1] && w[k] > T(0);
-  }
-  __syncthreads();  // before a thread reads the last dual of the part before
-  const Line<double> r = lines.At(residual, part.line);
-  for (int64_t k = part.begin; k < part.end; ++k) {
-    const double before = x != nullptr ? double(lines.At(x, part.line)[k]) : r[k];
-    r[k] = before + (double(out[k]) - (k > 0 ? double(out[k - 1]) : 0.0));
-  }
+  ReadDualsOfPart(part, lines, weights.At(lam, part.line), result, dual, x, p, residual, joined);
 }
 
 }  // namespace

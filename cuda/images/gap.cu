@@ -3,27 +3,14 @@
 #include <limits>
 
 #include "cuda/common/launch.h"
+#include "cuda/images/certificate_steps.h"
 #include "cuda/images/gap.h"
-#include "cuda/images/line_parts.h"
 
 namespace jaxtv::cuda {
 namespace {
 
 constexpr int kImageThreads = 128;
 
-struct Sum {
-  double value;
-
-  __device__ Sum Then(const Sum& next) const { return {value + next.value}; }
-
-  template <typename F>
-  __device__ Sum Each(const F& f) const {
-    return {f(value)};
-  }
-};
-
-// The terms of the gap at z over each line along an axis, of which none is negative: |z - r|^2 if
-// the residual is given, and the sum of w |Dz| - p Dz.
 template <typename T>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     GapOfLines(const Lines lines, const __grid_constant__ WeightLayout weights,
@@ -31,43 +18,7 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
                const double* __restrict__ residual, double* __restrict__ squares,
                double* __restrict__ excesses) {
   const LinePart part(lines);
-  const Line<const T> w = weights.At(lam, part.line);
-  const Line<const T> point = lines.At(z, part.line), dual = lines.At(p, part.line);
-  Sum square{0.0}, excess{0.0};
-  part.ForSpread([&](int64_t k) {
-    if (residual != nullptr) {
-      const double off = double(point[k]) - lines.At(residual, part.line)[k];
-      square.value += off * off;
-    }
-    if (k + 1 == lines.length) return;
-    const double jump = double(point[k + 1]) - double(point[k]);
-    if (jump == 0.0) return;  // an infinite weight on no jump costs nothing
-    const double along = jump > 0.0 ? double(dual[k]) : -double(dual[k]);
-    excess.value += fabs(jump) * (double(w[k]) - along);  // exactly 0 where p is w
-  });
-  const Sum zero{0.0};
-  square = BeforePart<Direction::kForward>(part, square, zero).Then(square);
-  excess = BeforePart<Direction::kForward>(part, excess, zero).Then(excess);
-  if (part.length == 0 || part.index + 1 != part.count) return;
-  squares[part.line] = square.value;
-  excesses[part.line] = excess.value;
-}
-
-__device__ float RoundUp(double value, float) { return __double2float_ru(value); }
-__device__ double RoundUp(double value, double) { return value; }
-
-// A bound of the relative rounding error of the sums of GapOfLines and GapOfImages: their terms are
-// at least 0, so each addition adds at most half an epsilon.
-template <typename T>
-double Rounding(const std::vector<SolvedAxis<T>>& axes) {
-  int64_t additions = 0;
-  for (const SolvedAxis<T>& axis : axes) {
-    const int64_t of_line = CeilDiv(axis.lines.length, PartsOf(axis.lines));
-    const int64_t of_image = CeilDiv(axis.members, kImageThreads) + kImageThreads;
-    additions = std::max(additions, of_line + kMaxParts + of_image);
-  }
-  constexpr int64_t kOthers = 8;  // for products, the square roots and the sum over axes
-  return std::numeric_limits<double>::epsilon() / 2 * double(additions + kOthers);
+  GapOfPart(part, lines, weights.At(lam, part.line), z, p, residual, squares, excesses);
 }
 
 // Adds up the terms over the lines of each image, and adds them to those of the axes before, unless
@@ -97,13 +48,25 @@ __global__ void __launch_bounds__(kImageThreads)
   }
   so_far[image] = total;
   if (!is_last) return;
-  // |z - x*| <= (c + sqrt(4 gap - c^2)) / 2 with c = |z - r|.
-  const double distance = sqrt(total.square) + sqrt(total.square + 4.0 * total.excess);
-  gap[image] = RoundUp((1.0 + rounding) * (total.square / 2.0 + total.excess), T());
-  bound[image] = RoundUp((1.0 + rounding) * (distance / 2.0), T());
+  WriteGap(total, rounding, &gap[image], &bound[image]);
 }
 
 }  // namespace
+
+// The terms are at least 0, so each addition adds at most half an epsilon.
+template <typename T>
+double GapRounding(const std::vector<SolvedAxis<T>>& axes) {
+  int64_t additions = 0;
+  for (const SolvedAxis<T>& axis : axes) {
+    const int64_t of_line = CeilDiv(axis.lines.length, PartsOf(axis.lines));
+    const int64_t of_image = CeilDiv(axis.members, kImageThreads) + kImageThreads;
+    additions = std::max(additions, of_line + kMaxParts + of_image);
+  }
+  constexpr int64_t kOthers = 8;  // for products, the square roots and the sum over axes
+  return std::numeric_limits<double>::epsilon() / 2 * double(additions + kOthers);
+}
+
+template double GapRounding(const std::vector<SolvedAxis<float>>&);
 
 template <typename T>
 Status GapAndBound(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
@@ -117,7 +80,7 @@ Status GapAndBound(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, 
                  axis.weights, axis.lam, z, duals[a], a == 0 ? residual : nullptr, space.squares,
                  space.excesses);
     launches.Add("GapOfImages", GapOfImages<T>, by_image, axis.first, axis.member, axis.members,
-                 a == 0, a + 1 == axes.size(), Rounding(axes), space.squares, space.excesses,
+                 a == 0, a + 1 == axes.size(), GapRounding(axes), space.squares, space.excesses,
                  space.of_images, gap, bound);
   }
   return launches.status();

@@ -22,6 +22,10 @@ struct GapSpace {
   GapTerms* of_images;
 };
 
+// A bound of the relative rounding error of the sums over the lines and over an image.
+template <typename T>
+double GapRounding(const std::vector<SolvedAxis<T>>& axes);
+
 // `duals`: p along each axis. `residual`: r.
 template <typename T>
 Status GapAndBound(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,

@@ -5,27 +5,21 @@
 #include "cuda/images/certificate.h"
 #include "cuda/images/line_parts.h"
 #include "cuda/images/samples.h"
+#include "cuda/images/search_steps.h"
 #include "cuda/images/solve.h"
+#include "cuda/images/solve_on_chip.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {
 namespace {
 
 constexpr int kPlanThreads = 256;
-constexpr int kVainTests = 3;  // tests without progress, in a row, that end the sweeps
 
 // What the host is told.
 struct Plan {
   int active;        // whether any image goes on
   int sweeps;        // the most that an image makes before its next test
   int union_wanted;  // whether to try the points from all equalities too, before going on
-};
-
-// What a test has found for each image, and the bound before the test.
-template <typename T>
-struct Findings {
-  T *gap, *bound, *before;
-  int* better;
 };
 
 template <typename T>
@@ -58,59 +52,6 @@ __global__ void __launch_bounds__(kSampleThreads)
                const int* __restrict__ better, const T* __restrict__ z, T* __restrict__ y) {
   const int64_t at = SampleOfThread();
   if (at < samples && better[image_of[at]]) y[at] = z[at];
-}
-
-template <typename T>
-__device__ void StartImage(const ImageNumbers<T>& n, int64_t i) {
-  constexpr T kInfinity = std::numeric_limits<T>::infinity();
-  n.gap[i] = n.bound[i] = n.energy[i] = n.moved[i] = kInfinity;
-  n.momentum[i] = T(1);
-  n.beta[i] = T(0);
-  n.count[i] = n.vain[i] = 0;
-  n.near[i] = n.target[i] / T(2);
-  n.due[i] = min(n.first_test[i], n.max_sweeps[i]);
-  n.active[i] = n.max_sweeps[i] > 0;
-}
-
-template <typename T>
-__device__ bool WantsUnion(const ImageNumbers<T>& n, int64_t i) {
-  const bool ready = n.count[i] >= n.first_union[i] || n.moved[i] <= n.rounding[i];
-  return n.active[i] && n.bound[i] > n.target[i] && ready;
-}
-
-// Takes what was found if it is wanted and better.
-template <typename T>
-__device__ void Judge(const ImageNumbers<T>& n, const Findings<T>& found, bool wanted, int64_t i) {
-  found.better[i] = wanted && found.bound[i] < n.bound[i];
-  if (!found.better[i]) return;
-  n.gap[i] = found.gap[i];
-  n.bound[i] = found.bound[i];
-}
-
-// How many sweeps to make before the next test at the latest, as by _next_test in
-// jaxtv/_plain/alternating.py.
-template <typename T>
-__device__ int Ahead(const ImageNumbers<T>& n, bool still, int64_t i) {
-  const int count = n.count[i];
-  if (still) return n.vain[i] > 0 ? max(count / 2, 3) : 3;
-  const double growth = sqrt(double(n.bound[i]) / double(n.target[i]));
-  const double ahead = ceil(double(count) * (growth - 1.0)) + 1.0;
-  const int most = max(count, 3);
-  return ahead < double(most) ? int(ahead) : most;
-}
-
-// After a test: whether the image goes on, and when its next test is due, as by _next_test.
-template <typename T>
-__device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
-  if (!n.active[i]) return;
-  const bool still = n.moved[i] <= n.rounding[i];
-  n.vain[i] = still && n.bound[i] > T(0.9) * before ? n.vain[i] + 1 : 0;
-  n.active[i] = n.bound[i] > n.target[i] && n.count[i] < n.max_sweeps[i] && n.vain[i] < kVainTests;
-  const double missing = 0.95 * double(n.bound[i]) / double(n.target[i]);
-  const bool moves = n.active[i] && !still;
-  n.near[i] = moves ? T(double(n.moved[i]) * pow(missing, -1.0 / 0.85)) : T(0);
-  n.moved[i] = std::numeric_limits<T>::infinity();
-  n.due[i] = n.count[i] + min(Ahead(n, still, i), n.max_sweeps[i] - n.count[i]);
 }
 
 enum class Step { kStart, kVote, kUnion };
@@ -244,6 +185,9 @@ class Solver {
 
 template <typename T>
 Status SolveImages(cudaStream_t stream, SolveOperands<T> operands) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (SolvedOnChip(operands)) return SolveOnChip(stream, operands);
+  }
   return Solver<T>(stream, operands).Run();
 }
 
