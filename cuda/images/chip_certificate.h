@@ -11,21 +11,21 @@ namespace {  // as in scan.h
 
 struct ChipCertificate {
   Lines lines[2];
-  const ChipSpace& space;
+  ChipSpace space;
   const float* x;
   const float *result[2], *dual[2];
   double rounding;
 
-  // Reads the duals of the last sweep, and the residual that they leave.
+  // Reads the duals of the last sweep, and the residual that they leave. What is read next, the
+  // residual of the first axis and the edges, was written before a barrier of ReadDualsOfPart.
   __device__ void Update() const {
 #pragma unroll
-    for (int a = 0; a < 2; ++a) {  // the residual is read behind a barrier of ReadDualsOfPart
+    for (int a = 0; a < 2; ++a) {
       ForParts(lines[a], [&](const LinePart& part) {
         ReadDualsOfPart(part, lines[a], Weight(part, a), result[a], dual[a], a == 0 ? x : nullptr,
                         space.p[a], space.residual, space.joined[a]);
       });
     }
-    __syncthreads();
   }
 
   // The point, by vote or from all equalities; for the first thread, the gap at it and the bound.

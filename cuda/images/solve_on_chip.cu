@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "cuda/common/launch.h"
+#include "cuda/common/shared_address.h"
 #include "cuda/common/shared_memory.h"
 #include "cuda/images/chip_certificate.h"
 #include "cuda/images/chip_sweep.h"
+#include "cuda/images/search_steps.h"
 #include "cuda/images/solve_on_chip.h"
 #include "cuda/lines/kernel_choice.h"
 
@@ -31,15 +33,6 @@ struct OwnNumbers {
   int better, union_wanted;
 };
 
-__device__ ImageNumbers<float> NumbersOf(const ImageNumbers<float>& all, int64_t i,
-                                         OwnNumbers* own) {
-  return {all.target + i,      all.rounding + i, all.max_sweeps + i, all.first_test + i,
-          all.first_union + i, &own->gap,        &own->bound,        &own->momentum,
-          &own->energy,        &own->moved,      &own->near,         &own->count,
-          &own->due,           &own->vain,       &own->active,       &own->sweeping,
-          &own->beta};
-}
-
 __device__ void StoreNumbers(const OwnNumbers& own, int64_t i, const ImageNumbers<float>& all) {
   all.gap[i] = own.gap;
   all.bound[i] = own.bound;
@@ -53,81 +46,140 @@ __device__ void StoreNumbers(const OwnNumbers& own, int64_t i, const ImageNumber
   all.active[i] = own.active;
 }
 
-// Tries a point, and takes it if it is wanted and better; by vote first. Without a second point to
-// try, decides whether the image goes on.
-__device__ void Try(const ChipCertificate& certificate, bool vote, const ImageNumbers<float>& n,
-                    OwnNumbers* own, float* y) {
-  certificate.Candidate(vote, &own->found_gap, &own->found_bound);
-  if (threadIdx.x == 0) {
-    const Findings<float> found{&own->found_gap, &own->found_bound, &own->before, &own->better};
-    if (vote) own->before = own->bound;
-    const bool wanted = vote ? own->active && own->bound > *n.target : WantsUnion(n, 0);
-    Judge(n, found, wanted, 0);
-    own->union_wanted = vote && WantsUnion(n, 0);
-    if (!own->union_wanted) Conclude(n, own->before, 0);
-    own->sweeping = n.Unfinished(0);
-  }
-  __syncthreads();
-  if (own->better) certificate.ForSamples([&](int at) { y[at] = certificate.space.point[at]; });
-}
+// The block's image. Each step computes again where things are: to hold all of it throughout would
+// take too many registers.
+struct OwnImage {
+  const ChipImages& images;
+  unsigned char* shared;
+  OwnNumbers& own;
 
-__global__ void __launch_bounds__(kChipThreads, kChipBlocks)
-    SolveChip(const __grid_constant__ ChipImages images) {
-  JAXTV_DYNAMIC_SHARED(unsigned char, shared);
-  __shared__ OwnNumbers own;
-  const int height = images.height, width = images.width;
-  const int64_t i = blockIdx.x, first = i * height * width;
-  const ImageNumbers<float> n = NumbersOf(images.numbers, i, &own);
-  const ChipSpace space(shared, height, width);
-  const ChipAxis &of_columns = images.axes[0], &of_rows = images.axes[1];
-  const float* const x = images.x + first;
-  float *const y = images.y + first, *const previous = images.previous + first;
-  float* const results[2] = {of_columns.result + first, of_rows.result + first};
-  float* const duals[2] = {of_columns.dual + first, of_rows.dual + first};
-  const SweptImages<float> nowhere{nullptr, nullptr, nullptr};
-  const ChipSweep sweep{
-      height,
-      width,
-      space,
-      {{nowhere, x, duals[1], previous, space.input, results[0], duals[0], nullptr},
-       {nowhere, results[0], duals[1], previous, nullptr, results[1], duals[1], previous}},
-      n};
-  const ChipCertificate certificate{{LinesOnChip(height, width, 0), LinesOnChip(height, width, 1)},
-                                    space,
-                                    x,
-                                    {results[0], results[1]},
-                                    {duals[0], duals[1]},
-                                    images.rounding};
+  __device__ int64_t Number() const { return blockIdx.x; }
+  __device__ int64_t First() const { return Number() * Kept(images.height) * images.width; }
+  __device__ ChipSpace Space() const {
+    return ChipSpace(shared, Kept(images.height), images.width);
+  }
 
-  certificate.ForSamples([&](int at) {
-    y[at] = x[at];
-    duals[0][at] = of_columns.start[first + at];
-    duals[1][at] = previous[at] = of_rows.start[first + at];
-  });
-#pragma unroll
-  for (int a = 0; a < 2; ++a) {
-    const ChipAxis& axis = images.axes[a];
-    const int lines = a == 0 ? width : height;
-    if (int(threadIdx.x) >= lines) continue;
-    space.weights[a][threadIdx.x] = *axis.weights.At(axis.lam, i * lines + threadIdx.x).data;
+  __device__ ImageNumbers<float> Numbers() const {
+    const ImageNumbers<float>& all = images.numbers;
+    const int64_t i = Number();
+    return {all.target + i,
+            all.rounding + i,
+            all.max_sweeps + i,
+            all.first_test + i,
+            all.first_union + i,
+            &own.gap,
+            &own.bound,
+            &own.momentum,
+            &own.energy,
+            &own.moved,
+            &own.near,
+            &own.count,
+            &own.due,
+            &own.vain,
+            &own.active,
+            &own.sweeping,
+            &own.beta};
   }
-  const int longest = height > width ? height : width;
-  for (int d = threadIdx.x; d <= longest; d += kChipThreads) space.inverses[d] = 1.0f / float(d);
-  if (threadIdx.x == 0) {
-    StartImage(n, 0);
-    own.sweeping = n.Unfinished(0);
+
+  __device__ void Start() const {
+    const ChipSpace space = Space();
+    const int64_t pixels = int64_t(images.height) * images.width, first = First();
+    for (int64_t at = first + threadIdx.x; at < first + pixels; at += kChipThreads) {
+      images.y[at] = images.x[at];
+      images.axes[0].dual[at] = images.axes[0].start[at];
+      images.axes[1].dual[at] = images.previous[at] = images.axes[1].start[at];
+    }
+    CopyWeights(images.axes[0], images.width, space.weights[0]);
+    CopyWeights(images.axes[1], images.height, space.weights[1]);
+    const int longest = images.height > images.width ? images.height : images.width;
+    for (int d = threadIdx.x; d <= longest; d += kChipThreads) space.inverses[d] = 1.0f / float(d);
+    if (threadIdx.x == 0) {
+      StartImage(Numbers(), 0);
+      own.sweeping = Numbers().Unfinished(0);
+    }
+    __syncthreads();
   }
-  __syncthreads();
-  while (own.active) {
-    while (own.sweeping) sweep.Run();
-    certificate.Update();
+
+  __device__ void Sweep() const {
+    const ChipSpace space = Space();
+    const int64_t first = First();
+    const SweptImages<float> nowhere{nullptr, nullptr, nullptr};
+    const float *const x = images.x + first, *const of_columns = images.axes[0].result + first;
+    float *const dual = images.axes[1].dual + first, *const previous = images.previous + first;
+    const SweptAxis<float> axes[2] = {
+        {nowhere, x, dual, previous, space.input, images.axes[0].result + first,
+         images.axes[0].dual + first, nullptr},
+        {nowhere, of_columns, dual, previous, nullptr, images.axes[1].result + first, dual,
+         previous}};
+    const SweepSums total = SweepOnChip({images.height, images.width, space}, axes, own.beta);
+    if (threadIdx.x == 0) EndSweep(Numbers(), total, false, 0);
+    __syncthreads();
+  }
+
+  // Tries the point by vote, and the one from all equalities if the image wants it.
+  __device__ void Test() const {
+    Certificate().Update();
     bool vote = true;
     do {
-      Try(certificate, vote, n, &own, y);
+      Try(vote);
       vote = false;
     } while (own.union_wanted);
   }
-  if (threadIdx.x == 0) StoreNumbers(own, i, images.numbers);
+
+  __device__ void Store() const {
+    if (threadIdx.x == 0) StoreNumbers(own, Number(), images.numbers);
+  }
+
+ private:
+  __device__ void CopyWeights(const ChipAxis& axis, int lines, float* weights) const {
+    const int line = threadIdx.x;
+    if (line >= lines) return;
+    weights[line] = *axis.weights.At(axis.lam, Number() * lines + line).data;
+  }
+
+  __device__ ChipCertificate Certificate() const {
+    const int64_t first = First();
+    const int height = images.height, width = images.width;
+    return {{LinesOnChip(height, width, 0), LinesOnChip(height, width, 1)},
+            Space(),
+            images.x + first,
+            {images.axes[0].result + first, images.axes[1].result + first},
+            {images.axes[0].dual + first, images.axes[1].dual + first},
+            images.rounding};
+  }
+
+  // Takes a point if it is wanted and better. Without another one to try, decides whether the image
+  // goes on.
+  __device__ void Try(bool vote) const {
+    const ChipCertificate certificate = Certificate();
+    certificate.Candidate(vote, &own.found_gap, &own.found_bound);
+    if (threadIdx.x == 0) {
+      const ImageNumbers<float> n = Numbers();
+      const Findings<float> found{&own.found_gap, &own.found_bound, &own.before, &own.better};
+      if (vote) own.before = own.bound;
+      Judge(n, found, vote ? own.active && own.bound > *n.target : WantsUnion(n, 0), 0);
+      own.union_wanted = vote && WantsUnion(n, 0);
+      if (!own.union_wanted) Conclude(n, own.before, 0);
+      own.sweeping = n.Unfinished(0);
+    }
+    __syncthreads();
+    if (!own.better) return;
+    float* const y = images.y + First();
+    certificate.ForSamples([&](int at) { y[at] = certificate.space.point[at]; });
+  }
+};
+
+__global__ void __launch_bounds__(kChipThreads, kChipBlocks)
+    SolveImagesOnChip(const __grid_constant__ ChipImages images) {
+  JAXTV_DYNAMIC_SHARED(unsigned char, shared);
+  __shared__ OwnNumbers own;
+  const OwnImage image{images, shared, own};
+  image.Start();
+  while (own.active) {
+    while (own.sweeping) image.Sweep();
+    image.Test();
+  }
+  image.Store();
 }
 
 }  // namespace
@@ -153,7 +205,8 @@ Status SolveOnChip(cudaStream_t stream, const SolveOperands<float>& operands) {
     images.axes[a] = {axis.weights, axis.lam, operands.start[size_t(a)], axis.result, axis.dual};
   }
   const size_t bytes = ChipSpace(nullptr, images.height, images.width).bytes;
-  return Launch("SolveChip", SolveChip, Grid{operands.images, kChipThreads, bytes, stream}, images);
+  return Launch("SolveImagesOnChip", SolveImagesOnChip,
+                Grid{operands.images, kChipThreads, bytes, stream}, images);
 }
 
 }  // namespace jaxtv::cuda
