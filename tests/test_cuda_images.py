@@ -81,12 +81,14 @@ def test_a_certificate_is_that_of_plain_jax_in_float64(fast, shape, axes, kind, 
 
 @pytest.mark.parametrize(("shape", "axes"), CASES[:4])  # the last needs one sweep, or by chance two
 def test_sweeps_and_tests_are_those_of_plain_jax(fast, shape, axes):
+    """Every other image has fewer sweeps to make, and rests."""
     x, lams, duals = state(shape, axes, "float64")
     unions = every_other(shape, axes)
+    most = jnp.where(unions, 5, 3) if len(axes) > 1 else 5  # one axis stands still after 1
     lams = [jnp.where(jnp.isfinite(lam), lam, 1) for lam in lams]
-    found = fast.alternating(x, lams, duals, axes, max_sweeps=5, unions=unions)
+    found = fast.alternating(x, lams, duals, axes, max_sweeps=most, unions=unions)
     got = Search.of([*found], axes)
-    want = plain_search(x, lams, duals, axes, 5, unions)
+    want = plain_search(x, lams, duals, axes, most, unions)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
     # The gap and the bound have roundings of their own.
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
@@ -120,14 +122,15 @@ IN_ONE_LAUNCH = [
 
 
 @pytest.mark.parametrize(("shape", "axes"), IN_ONE_LAUNCH)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sweeps_that_some_images_rest_in_are_those_of_plain_jax(fast, shape, axes, dtype):
-    """Halves in one launch, or not; every other image has fewer sweeps to make."""
-    x, lams, duals = jax.tree.map(lambda a: a.astype(dtype), one_weight(shape, axes))
+def test_half_sweeps_in_one_launch_are_those_in_several(fast, shape, axes):
+    """Which float64 takes, that is plain JAX's; every other image has fewer sweeps to make."""
+    operands = one_weight(shape, axes)
     unions = every_other(shape, axes)
-    most = jnp.where(unions, 4, 2)
-    got = Search.of([*fast.alternating(x, lams, duals, axes, max_sweeps=most, unions=unions)], axes)
-    want = plain_search(x, lams, duals, axes, most, unions)
+    settings = {"max_sweeps": jnp.where(unions, 4, 2), "unions": unions}
+    got, want = (
+        Search.of([*fast.alternating(*jax.tree.map(cast, operands), axes, **settings)], axes)
+        for cast in (lambda a: a, lambda a: a.astype("float64"))
+    )
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     jax.tree.map(close, got, want._replace(gap=got.gap, bound=got.bound))
 
@@ -150,7 +153,9 @@ def one_weight(shape, axes):
     return x, lams, [0.1 * jnp.roll(x, 1 + a, axes[0]) for a in range(len(axes))]
 
 
-_plain_solve = jax.jit(solve, static_argnames="axes")
+# It runs once for each shape: to optimise it takes longer.
+_OPTIONS = {"xla_backend_optimization_level": 0}
+_plain_solve = jax.jit(solve, static_argnames="axes", compiler_options=_OPTIONS)
 
 
 def plain_search(x, lams, duals, axes, max_sweeps, unions, target=0.0, rounding=0.0):
