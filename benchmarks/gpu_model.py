@@ -27,7 +27,7 @@ class Kernel(NamedTuple):
 
     counted: str  # the row of cuda_costs.txt
     lines: int
-    length: int
+    length: float
     passes: int
     block_warps: int
     block_bytes: int

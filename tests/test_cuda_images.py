@@ -166,7 +166,7 @@ def plain_search(x, lams, duals, axes, max_sweeps, unions, target=0.0, rounding=
     numbers = (
         zero + target,
         zero + rounding,
-        count + max_sweeps,
+        count + jnp.asarray(max_sweeps, "int32"),
         count + 1,
         jnp.where(unions, count + 1, 999),
     )
