@@ -230,6 +230,18 @@ def test_half_sweeps_in_one_launch_race_with_nothing(check):
     check.library.set_order("forward")
 
 
+def test_an_image_that_is_done_is_not_looked_at(check):
+    """By blocks of its own: the checker would say that nobody has written its results."""
+    operands = one_weight((2, 40, 128), (1, 2))
+    x, lams, duals = jax.tree.map(lambda a: a.astype("float64"), operands)
+    settings = {"unions": jnp.ones((2, 1, 1), bool)}
+    most = jnp.array([0, 2], "int32").reshape(2, 1, 1)
+    found = check.alternating(x, lams, duals, (1, 2), max_sweeps=most, **settings)
+    assert not check.library.report and bits(found[0][0]) == bits(x[0])
+    both = check.alternating(x, lams, duals, (1, 2), max_sweeps=2, **settings)
+    assert [bits(a[1]) for a in found] == [bits(a[1]) for a in both]
+
+
 @pytest.mark.parametrize("lam", [0.1, 1.0])
 def test_the_bound_holds_wherever_the_sweeps_are(fast, lam):
     """Also after sweeps that have not come near the solution, in either type and for any vote."""

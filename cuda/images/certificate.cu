@@ -18,8 +18,12 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     ReadDuals(const Lines lines, const __grid_constant__ WeightLayout weights,
               const T* __restrict__ lam, const T* __restrict__ result, const T* __restrict__ dual,
               const T* __restrict__ x, T* __restrict__ p, double* __restrict__ residual,
-              unsigned char* __restrict__ joined) {
+              unsigned char* __restrict__ joined, const WantedLines wanted) {
   const LinePart part(lines);
+  if (!AnyWanted(part, lines, wanted)) {  // a vote looks at edges of the image before
+    part.ForSpread([&](int64_t k) { lines.At(joined, part.line)[k] = 0; });
+    return;
+  }
   ReadDualsOfPart(part, lines, weights.At(lam, part.line), result, dual, x, p, residual, joined);
 }
 
@@ -27,8 +31,13 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
 
 template <typename T>
 Certifier<T>::Certifier(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
-                        const T* x, void* scratch)
-    : stream_(stream), axes_(axes), images_(images), samples_(SampleCount(axes)), x_(x) {
+                        const T* x, const WantedLines& wanted, void* scratch)
+    : stream_(stream),
+      axes_(axes),
+      images_(images),
+      samples_(SampleCount(axes)),
+      x_(x),
+      wanted_(wanted) {
   WorkSpace space(scratch);
   gaps_ = space.Take<GapTerms>(images);
   residual_ = space.Take<double>(samples_);
@@ -45,7 +54,7 @@ Status Certifier<T>::Update() const {
     const SolvedAxis<T>& axis = axes_[a];
     launches.Add("ReadDuals", ReadDuals<T>, LinePartGrid(axis.lines, stream_), axis.lines,
                  axis.weights, axis.lam, axis.result, axis.dual, a == 0 ? x_ : nullptr, duals_[a],
-                 residual_, joined_[a]);
+                 residual_, joined_[a], wanted_);
   }
   return launches.status();
 }
@@ -63,21 +72,22 @@ Status Certifier<T>::CandidateWithLabels(bool vote, T* z, T* gap, T* bound) cons
   Status status;
   for (size_t a = 0; vote && a < count && status.error == cudaSuccess; ++a) {
     const size_t along = a + 1 < count ? count - 1 : 0;
-    status = VoteOnEdges(
-        stream_, {axes_[along].lines, axes_[a].lines.inner, joined_[a], joined_[along], voted_[a]});
+    status = VoteOnEdges(stream_, {axes_[along].lines, axes_[a].lines.inner, joined_[a],
+                                   joined_[along], voted_[a], wanted_});
   }
   if (status.error != cudaSuccess) return status;
   const auto components = WorkSpace(components_).TakeComponents<Label>(samples_);
   const auto& fused = vote ? voted_ : joined_;
   const T* const no_level = nullptr;
-  status = MeanOfComponents<T>(stream_, LinesOf(axes_), {fused.begin(), fused.end()},
-                               static_cast<const double*>(residual_), no_level, z, components);
+  status =
+      MeanOfComponents<T>(stream_, LinesOf(axes_), {fused.begin(), fused.end()},
+                          static_cast<const double*>(residual_), no_level, z, components, wanted_);
   if (status.error != cudaSuccess) return status;
   // The sums over components are not needed any more.
   const GapSpace sums{reinterpret_cast<double*>(components.high),
                       reinterpret_cast<double*>(components.low), gaps_};
   return GapAndBound(stream_, axes_, images_, static_cast<const T*>(z), duals_, residual_, sums,
-                     gap, bound);
+                     wanted_, gap, bound);
 }
 
 template class Certifier<float>;

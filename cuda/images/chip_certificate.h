@@ -77,7 +77,8 @@ struct ChipCertificate {
     __syncthreads();
     const int rounds = int(CeilDiv(components.samples, kChipThreads));
     for (int i = 0; i < rounds; ++i) {
-      AddToRoot(i * kChipThreads + int(threadIdx.x), values, components);
+      const int at = i * kChipThreads + int(threadIdx.x);
+      AddToRoot(at, at < components.samples, values, components);
     }
     __syncthreads();
     ForSamples([&](int at) { space.point[at] = MeanAt<float>(at, values, components); });

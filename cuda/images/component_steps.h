@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The steps by which threads find components and their means (components.h): runs become trees,
 // trees are linked and flattened, deviations are added up at the roots. A barrier or the end of a
-// launch parts one step from the next. Steps over samples take the number of the thread's sample,
-// which may be none of the array.
+// launch parts one step from the next. Steps over samples take the number of the thread's sample.
 #pragma once
 
 #include <cuda/atomic>
@@ -101,7 +100,7 @@ template <typename Label>
 __device__ void LinkSample(int64_t at, int64_t step, const unsigned char* joined, int64_t run_step,
                            const unsigned char* in_run, const Components<Label>& components) {
   const int64_t before = at - run_step;
-  if (at >= components.samples || !joined[at]) return;
+  if (!joined[at]) return;
   if (before >= 0 && joined[before] && in_run[before] && in_run[before + step]) return;
   Unite(components.parent, Label(at), Label(at + step));
 }
@@ -127,7 +126,6 @@ __device__ double Deviation(const Value* values, int64_t at, Label root) {
 template <typename Value, typename Label>
 __device__ void FlattenSample(int64_t at, const Value* values,
                               const Components<Label>& components) {
-  if (at >= components.samples) return;
   const Label root = Root(components.parent, Label(at));
   Store(components.parent[at], root);
   const int exponent = ExponentOf(Deviation(values, at, root));
@@ -137,10 +135,11 @@ __device__ void FlattenSample(int64_t at, const Value* values,
 }
 
 // Adds up the deviations at the roots. Neighbouring lanes with the same root add theirs up first,
-// and the first of them updates the root. For all lanes of a warp.
+// and the first of them updates the root. For all lanes of a warp, also those without a sample that
+// is `inside`.
 template <typename Value, typename Label>
-__device__ void AddToRoot(int64_t at, const Value* values, const Components<Label>& components) {
-  const bool inside = at < components.samples;
+__device__ void AddToRoot(int64_t at, bool inside, const Value* values,
+                          const Components<Label>& components) {
   const Label root = inside ? components.parent[at] : Label(-1);
   FixedTerm term{0, 0};
   if (inside) term = ToFixed(Deviation(values, at, root), components.exponent[root]);

@@ -26,10 +26,10 @@ struct GapSpace {
 template <typename T>
 double GapRounding(const std::vector<SolvedAxis<T>>& axes);
 
-// `duals`: p along each axis. `residual`: r.
+// For images that are wanted. `duals`: p along each axis. `residual`: r.
 template <typename T>
 Status GapAndBound(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
                    const T* z, const std::vector<T*>& duals, const double* residual,
-                   const GapSpace& space, T* gap, T* bound);
+                   const GapSpace& space, const WantedLines& wanted, T* gap, T* bound);
 
 }  // namespace jaxtv::cuda

@@ -7,6 +7,7 @@
 #include "core/line.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/scan.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 namespace {  // as in scan.h
@@ -66,6 +67,12 @@ struct LinePart {
     for (int64_t k = index; k < length; k += count) visit(k);
   }
 };
+
+// Whether any line of the block is of an image that is wanted.
+__device__ inline bool AnyWanted(const LinePart& part, const Lines& lines,
+                                 const WantedLines& wanted) {
+  return wanted.All() || __syncthreads_or(part.length > 0 && wanted.Has(lines, part.line));
+}
 
 // The product, from `identity`, over the parts of the line before `part`; over those behind it for
 // a backward scan.

@@ -56,12 +56,13 @@ __global__ void __launch_bounds__(kSampleThreads)
 
 enum class Step { kStart, kVote, kUnion };
 
-// What is due for each image after a step, and the plan. One block has all images.
+// What is due for each image after a step, whether the point that is tried next is for it, and the
+// plan. One block has all images.
 template <typename T>
 __global__ void __launch_bounds__(kPlanThreads)
     MakePlan(const __grid_constant__ ImageNumbers<T> n, const __grid_constant__ Findings<T> found,
              const int64_t images, const Step step, const bool is_first_test,
-             Plan* __restrict__ plan) {
+             int* __restrict__ wanted, Plan* __restrict__ plan) {
   const bool is_test = step == Step::kVote || step == Step::kUnion;
   bool wants_union = false;
   for (int64_t i = threadIdx.x; i < images; i += kPlanThreads) {
@@ -78,6 +79,7 @@ __global__ void __launch_bounds__(kPlanThreads)
   for (int64_t i = threadIdx.x; i < images; i += kPlanThreads) {
     if (is_test && !union_wanted) Conclude(n, found.before[i], i);
     n.sweeping[i] = n.Unfinished(i);
+    wanted[i] = union_wanted ? WantsUnion(n, i) : n.active[i];
     active |= n.active[i];
     if (n.sweeping[i]) sweeps = max(sweeps, n.due[i] - n.count[i]);
   }
@@ -100,6 +102,7 @@ class Solver {
         space_(operands.scratch),
         plan_(space_.Take<Plan>(1)),
         found_{Numbers(), Numbers(), Numbers(), space_.Take<int>(p_.images)},
+        wanted_(space_.Take<int>(p_.images)),
         image_of_(space_.Take<int>(samples_)),
         point_(space_.Take<T>(samples_)) {
     p_.numbers.sweeping = space_.Take<int>(p_.images);
@@ -109,7 +112,8 @@ class Solver {
 
   Status Run() {
     void* const rest = space_.Take<double>(0);
-    const Certifier<T> certifier(stream_, p_.axes, p_.images, p_.x, rest);
+    const WantedLines wanted{image_of_, p_.images > 1 ? wanted_ : nullptr};
+    const Certifier<T> certifier(stream_, p_.axes, p_.images, p_.x, wanted, rest);
     const Alternating<T> sweeper(stream_, p_.axes, p_.images, image_of_, p_.numbers, p_.x, rest);
     Plan plan;
     Status status = Start();
@@ -160,7 +164,7 @@ class Solver {
   Status Next(Step step, bool is_first_test, Plan* plan) const {
     LaunchSequence launches;
     launches.Add("MakePlan", MakePlan<T>, Grid{1, kPlanThreads, 0, stream_}, p_.numbers, found_,
-                 p_.images, step, is_first_test, plan_);
+                 p_.images, step, is_first_test, wanted_, plan_);
     if (step == Step::kVote || step == Step::kUnion) {
       launches.Add("TakeBetter", TakeBetter<T>, BySample(), samples_, image_of_, found_.better,
                    point_, p_.y);
@@ -177,6 +181,7 @@ class Solver {
   WorkSpace space_;
   Plan* plan_;
   Findings<T> found_;
+  int* wanted_;
   int* image_of_;
   T* point_;
 };

@@ -15,8 +15,8 @@ constexpr int64_t kComponentSampleBytes = 32, kComponentAxisBytes = 1;
 constexpr int64_t kCertificateSampleBytes = 56, kCertificateAxisBytes = 10;
 
 // The search of images needs besides a certificate's, for each sample, the number of its image and
-// a point; for each axis the input of its solves; and for each image its findings, a flag, a weight
-// and the plan, which comes once.
+// a point; for each axis the input of its solves; and for each image its findings, two flags, a
+// weight and the plan, which comes once.
 constexpr int64_t kSolveSampleBytes = kCertificateSampleBytes + 12;
 constexpr int64_t kSolveAxisBytes = kCertificateAxisBytes + 8;
 constexpr int64_t kSolveImageBytes = 80;
