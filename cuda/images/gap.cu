@@ -45,9 +45,10 @@ __global__ void __launch_bounds__(kImageThreads)
   __syncthreads();
   if (threadIdx.x != 0) return;
   GapTerms total = is_first ? GapTerms{0.0, 0.0} : so_far[image];
-  for (const GapTerms& part : partial) {
-    total.square += part.square;
-    total.excess += part.excess;
+  const int used = members < kImageThreads ? int(members) : kImageThreads;
+  for (int t = 0; t < used; ++t) {
+    total.square += partial[t].square;
+    total.excess += partial[t].excess;
   }
   so_far[image] = total;
   if (!is_last) return;

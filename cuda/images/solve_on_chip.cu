@@ -16,7 +16,7 @@ constexpr int64_t kMaxSide = kShortLine;
 static_assert(kMaxSide <= kChipThreads, "a thread for each line");
 
 // Of more images, kernels on all of them keep the device busy with walks, while in a block here
-// one or two warps of eight walk.
+// one or two warps of eight walk. By that reason alone: no GPU has timed where it turns.
 constexpr int64_t kMaxImages = 1024;
 
 constexpr int kChipBlocks = 2;  // on a multiprocessor, as registers allow
