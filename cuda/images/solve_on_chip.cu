@@ -157,7 +157,7 @@ struct OwnImage {
       const ImageNumbers<float> n = Numbers();
       const Findings<float> found{&own.found_gap, &own.found_bound, &own.before, &own.better};
       if (vote) own.before = own.bound;
-      Judge(n, found, vote ? own.active && own.bound > *n.target : WantsUnion(n, 0), 0);
+      Judge(n, found, own.bound > *n.target, 0);
       own.union_wanted = vote && WantsUnion(n, 0);
       if (!own.union_wanted) Conclude(n, own.before, 0);
       own.sweeping = n.Unfinished(0);
