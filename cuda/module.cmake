@@ -32,6 +32,7 @@ nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/images/component_mean.cu cuda/images/components.cu
                     cuda/images/certificate.cu cuda/images/majority_vote.cu cuda/images/gap.cu
                     cuda/images/alternating.cu cuda/images/sweep_lines.cu cuda/images/solve.cu
+                    cuda/images/solve_on_chip.cu
                     cuda/images/sweeps.cu cuda/images/sweeps_in_step.cu
                     cuda/images/reverse_in_step.cu cuda/isotropic/steps.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)

@@ -15,7 +15,7 @@ import types
 
 import jax
 import nanobind
-from cuda_emulator import build
+from cuda_emulator import build, mutate
 from cuda_emulator.library import EmulatedLibrary
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -25,8 +25,18 @@ OUT_DIR = ROOT / "build" / "cuda_emulator"
 
 
 def build_module(flavour: str) -> pathlib.Path:
-    """Compiles handlers, kernels and binding into a Python module."""
+    """Compiles handlers, kernels and binding into a Python module.
+
+    "check" is the module with mutants, none of them active: one compilation serves both.
+    """
+    if flavour == "check":
+        return build_mutants().library.path
     return build.build(**module_arguments(), flavour=flavour)
+
+
+def build_mutants() -> mutate.Mutants:
+    """The same, checked, such that each synchronisation can be left out."""
+    return mutate.build_mutants(**module_arguments(), headers=HEADERS)
 
 
 def module_arguments() -> dict:

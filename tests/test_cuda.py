@@ -51,11 +51,9 @@ def test_cuda_and_cpu_agree(fast, kind, weights, dtype):
         x, lam, v = operands(shape, axis, kind, dtype, weights)
         y = _lines.prox(x, lam, axis=axis)
         assert_close(fast.prox(x, lam, axis), y, x, lam)
-        mean = fast.run_mean(y, v, axis)
-        assert_close(mean, _lines.run_mean(y, v, axis=axis), v, lam * 0)
         got = fast.pull_back(y, lam, v, axis)
         assert_close_cotangents(got, _lines.pull_back(y, lam, v, axis=axis), v)
-    assert fast.library.num_launches == before + 3 * len(CASES)
+    assert fast.library.num_launches == before + 2 * len(CASES)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [(kind, DTYPES[k % 2]) for k, kind in enumerate(KINDS)])

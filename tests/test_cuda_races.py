@@ -7,7 +7,7 @@ import cuda_emulation
 import jax
 import jax.numpy as jnp
 import pytest
-from cuda_emulator import mutate
+from cuda_emulator.mutate import survivors
 from emulated import CASES, SCHEDULES, SMALL, Emulated, operands
 from helpers import bits
 
@@ -69,58 +69,69 @@ def test_every_kernel_of_lines_is_free_of_races(check):
         assert not check.library.report
 
 
+def run_all(emulated, shape, axis, answers):
+    """What has a barrier, on small arrays; `answers` are those of the unchanged kernels."""
+    x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
+    for weights in (lam, lam[:, :1]):
+        y = emulated.prox(x, weights, axis)
+        jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
+    emulated.prox(jnp.stack([x[0], v[0]], axis=1), lam[:1, :1], 0).block_until_ready()
+    # In step, with the threads of an image in one warp or not, and not in step.
+    for images in (v[None, :, :40], v[None, :32, :40], v[None, :, :40].astype("float64")):
+        emulated.sweeps(images).block_until_ready()
+    # As two images side by side, of rows, and of columns without a weight.
+    lams, dual = [jnp.zeros((1, 1, 1), x.dtype), lam[..., None]], jnp.stack([x - y] * 2, -1)
+    images, unions = jnp.stack([x, y], -1), jnp.ones((1, 1, 2), bool)
+    duals = [jnp.zeros_like(dual), dual]
+    emulated.alternating(images, lams, duals, (0, 1), max_sweeps=1, unions=unions)
+    one_weight = [jnp.full((1, 1, 1), 0.5, x.dtype)] * 2
+    emulated.alternating(images, one_weight, duals, (0, 1), max_sweeps=1, unions=unions)
+    # The same on chip, with components of several lines. Between atomics, the checker sees no
+    # race: the answer must change.
+    together = jax.tree.map(lambda a: jnp.moveaxis(a, 2, 0), (images, duals, unions))
+    images, duals, unions = together
+    large = [jnp.full((1, 1, 1), 3.0, x.dtype)] * 2
+    y = emulated.alternating(images, large, duals, (1, 2), max_sweeps=2, unions=unions)[0]
+    if bits(y) != answers.setdefault(shape, bits(y)):
+        raise ValueError("another answer")
+    # Two iterations on an image that is coupled.
+    zero, image, one = jnp.zeros((1, 1, 1)), x[None], jnp.ones((1, 1, 1), x.dtype)
+    numbers = [n.astype("int32") for n in (zero, zero + 2)]
+    steps = [image, image, *numbers, zero > 0, one, one, one, image, image]
+    axes = {"axes": (0, 1, 2), "isotropic": True, "periodic": True}
+    jax.block_until_ready(emulated.isotropic_steps(steps, **axes, count=2))
+
+
 def test_every_synchronisation_is_needed():
     """Leaves out one barrier at a time: the checker must find it, and say in which kernel."""
-    mutants = mutate.build_mutants(
-        **cuda_emulation.module_arguments(), headers=cuda_emulation.HEADERS
-    )
+    mutants = cuda_emulation.build_mutants()
     emulated = Emulated(mutants.library.path)
-    complaints = []
-
-    def run(shape, axis):
-        x, lam, v = operands(shape, axis, "walk", "float32", "per edge")
-        for weights in (lam, lam[:, :1]):
-            y = emulated.prox(x, weights, axis)
-            jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
-        emulated.prox(jnp.stack([x[0], v[0]], axis=1), lam[:1, :1], 0).block_until_ready()
-        # In step, with the threads of an image in one warp or not, and not in step.
-        for images in (v[None, :, :40], v[None, :32, :40], v[None, :, :40].astype("float64")):
-            emulated.sweeps(images).block_until_ready()
-        # As two images side by side, of rows, and of columns without a weight.
-        lams, dual = [jnp.zeros((1, 1, 1), x.dtype), lam[..., None]], jnp.stack([x - y] * 2, -1)
-        images, unions = jnp.stack([x, y], -1), jnp.ones((1, 1, 2), bool)
-        duals = [jnp.zeros_like(dual), dual]
-        emulated.alternating(images, lams, duals, (0, 1), max_sweeps=1, unions=unions)
-        one_weight = [jnp.full((1, 1, 1), 0.5, x.dtype)] * 2
-        emulated.alternating(images, one_weight, duals, (0, 1), max_sweeps=1, unions=unions)
-        # Two iterations on an image that is coupled.
-        zero, image, one = jnp.zeros((1, 1, 1)), x[None], jnp.ones((1, 1, 1), x.dtype)
-        numbers = [n.astype("int32") for n in (zero, zero + 2)]
-        steps = [image, image, *numbers, zero > 0, one, one, one, image, image]
-        axes = {"axes": (0, 1, 2), "isotropic": True, "periodic": True}
-        jax.block_until_ready(emulated.isotropic_steps(steps, **axes, count=2))
+    complaints, answers = [], {}
 
     def is_caught():
         for shape, axis in [((35, 9), 1), ((1, 300), 1)]:
             try:
-                run(shape, axis)
+                run_all(emulated, shape, axis, answers)
             except (jax.errors.JaxRuntimeError, ValueError) as error:  # the latter when eager
                 complaints.append(str(error))
                 return True
         return False
 
     assert mutants.sites
-    assert not mutate.survivors(mutants, is_caught)
+    assert not survivors(mutants, is_caught)
     x, lam, _ = operands((1, 2600), 1, "walk", "float32", "per edge")
-    for site in mutants.sites:
-        if site.file == "scan.h":
-            mutants.library.set_mutant(site.number)
-            with pytest.raises((jax.errors.JaxRuntimeError, ValueError)) as raised:
-                emulated.prox(x, lam, 1).block_until_ready()
-            complaints.append(str(raised.value))
-    mutants.library.set_mutant(-1)
+    try:
+        for site in mutants.sites:
+            if site.file == "scan.h":
+                mutants.library.set_mutant(site.number)
+                with pytest.raises((jax.errors.JaxRuntimeError, ValueError)) as raised:
+                    emulated.prox(x, lam, 1).block_until_ready()
+                complaints.append(str(raised.value))
+    finally:
+        mutants.library.set_mutant(-1)
     of_lines = "ProxTile", "ProxWalk", "PullBackTile", "PullBackWalk", "ProxBlock", "GridSummarize"
     of_images = "ReadDuals", "GapOfLines", "GapOfImages", "AdvanceImages", "MakePlan", "SweepWalk"
+    on_chip = "SolveImagesOnChip"
     of_sweeps = "SweepInStep", "ReverseInStep", "SweepImagesOnChip", "ReverseImagesOnChip"
-    for kernel in (*of_lines, *of_sweeps, *of_images, "IterateOnRegions"):
+    for kernel in (*of_lines, *of_sweeps, *of_images, on_chip, "IterateOnRegions"):
         assert any(f"CUDA kernel {kernel} was not launched" in text for text in complaints)

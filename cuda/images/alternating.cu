@@ -7,6 +7,7 @@
 #include "cuda/images/alternating.h"
 #include "cuda/images/line_parts.h"
 #include "cuda/images/samples.h"
+#include "cuda/images/search_steps.h"
 #include "cuda/images/sweep_lines.h"
 #include "cuda/images/work_space.h"
 #include "cuda/lines/tv1d.h"
@@ -16,15 +17,6 @@ namespace jaxtv::cuda {
 namespace {
 
 constexpr int kImageThreads = 256;
-constexpr int kImageWarps = kImageThreads / 32;
-
-__device__ inline float Root(float x) { return sqrtf(x); }
-__device__ inline double Root(double x) { return sqrt(x); }
-
-template <typename T>
-__device__ T NextMomentum(T momentum) {
-  return (T(1) + Root(T(1) + T(4) * momentum * momentum)) / T(2);
-}
 
 // The input of the first axis, or that input less the dual of one more axis.
 template <typename T>
@@ -69,30 +61,19 @@ __global__ void __launch_bounds__(kImageThreads)
                   const __grid_constant__ WeightLayout member, const int64_t members,
                   const bool is_first, const bool is_last, const bool three_axes,
                   const SweepSums* __restrict__ of_lines, SweepSums* __restrict__ of_images) {
-  __shared__ SweepSums of_warps[kImageWarps];
   const int64_t i = blockIdx.x, start = first.At(of_lines, i).data - of_lines;
   if (!numbers.sweeping[i]) return;
   SweepSums mine{0.0, 0.0, 0.0};
   for (int64_t j = threadIdx.x; j < members; j += kImageThreads) {
     mine = mine.Then(of_lines[start + (member.At(of_lines, j).data - of_lines)]);
   }
-  mine = InclusiveWarpScan<Direction::kForward>(mine);
-  if (threadIdx.x % 32 == 31) of_warps[threadIdx.x / 32] = mine;
-  __syncthreads();
+  SweepSums before = is_first ? SweepSums{0.0, 0.0, 0.0} : of_images[i];
+  before.energy = 0.0;  // of the last axis alone
+  const SweepSums total = SumOverBlock<kImageThreads>(before, mine);
   if (threadIdx.x != 0) return;
-  SweepSums total = is_first ? SweepSums{0.0, 0.0, 0.0} : of_images[i];
-  total.energy = 0.0;  // of the last axis alone
-  for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
   of_images[i] = total;
   if (!is_last) return;
-  const bool restart = total.against > 0.0 || (three_axes && T(total.energy) > numbers.energy[i]);
-  if (three_axes) numbers.energy[i] = T(total.energy);
-  const T momentum = restart ? T(1) : NextMomentum(numbers.momentum[i]);
-  numbers.momentum[i] = momentum;
-  numbers.beta[i] = (momentum - T(1)) / NextMomentum(momentum);
-  numbers.moved[i] = T(sqrt(total.apart));
-  numbers.count[i] += 1;
-  numbers.sweeping[i] = numbers.Unfinished(i);
+  EndSweep(numbers, total, three_axes, i);
 }
 
 }  // namespace

@@ -26,10 +26,11 @@ struct ImageNumbers {
   int* sweeping;  // whether there is a sweep before the next test
   T* beta;        // Nesterov's weight in the next sweep
 
-  // Before the next test, and before the image stands still for the first time.
+  // Before the next test, and before the image stands still for the first time. An image of NaN
+  // goes on to its last sweep.
   __device__ bool Unfinished(int64_t i) const {
     const bool still = moved[i] <= rounding[i] && vain[i] == 0;
-    return active[i] && count[i] < due[i] && moved[i] > near[i] && !still;
+    return active[i] && count[i] < due[i] && !(moved[i] <= near[i]) && !still;
   }
 };
 

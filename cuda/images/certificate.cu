@@ -4,61 +4,40 @@
 // alone.
 #include "cuda/common/launch.h"
 #include "cuda/images/certificate.h"
+#include "cuda/images/certificate_steps.h"
 #include "cuda/images/components.h"
 #include "cuda/images/gap.h"
-#include "cuda/images/line_parts.h"
 #include "cuda/images/majority_vote.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {
 namespace {
 
-// The dual of each edge along an axis: the running sum of -v, clamped to [-w, w], and exactly +-w
-// at a jump of the line's result. A sum of clamped steps is a scan of maps (scan.h). Adds the term
-// of these duals to the residual x - D^T p, which starts as x if x is given.
 template <typename T>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     ReadDuals(const Lines lines, const __grid_constant__ WeightLayout weights,
               const T* __restrict__ lam, const T* __restrict__ result, const T* __restrict__ dual,
               const T* __restrict__ x, T* __restrict__ p, double* __restrict__ residual,
-              unsigned char* __restrict__ joined) {
+              unsigned char* __restrict__ joined, const WantedLines wanted) {
   const LinePart part(lines);
-  const Line<const T> w = weights.At(lam, part.line);
-  const Line<const T> y = lines.At(result, part.line), v = lines.At(dual, part.line);
-  const int64_t edges = lines.length - 1;
-  const auto edge = [&](int64_t k) {
-    const double weight = double(w[k]);
-    const double lo = y[k + 1] > y[k] ? weight : -weight;
-    const double hi = y[k + 1] < y[k] ? -weight : weight;
-    return ClampedSum{-double(v[k]), lo, hi};
-  };
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const ClampedSum identity{0.0, -kInfinity, kInfinity};
-  ClampedSum mine = identity;
-  for (int64_t k = part.begin; k < part.end && k < edges; ++k) mine = mine.Then(edge(k));
-  double sum = BeforePart<Direction::kForward>(part, mine, identity)(0.0);
-
-  const Line<T> out = lines.At(p, part.line);
-  const Line<unsigned char> equal = lines.At(joined, part.line);
-  for (int64_t k = part.begin; k < part.end; ++k) {
-    if (k < edges) sum = edge(k)(sum);
-    out[k] = k < edges ? T(sum) : T(0);
-    equal[k] = k < edges && y[k] == y[k + 1] && w[k] > T(0);
+  if (!AnyWanted(part, lines, wanted)) {  // a vote looks at edges of the image before
+    part.ForSpread([&](int64_t k) { lines.At(joined, part.line)[k] = 0; });
+    return;
   }
-  __syncthreads();  // before a thread reads the last dual of the part before
-  const Line<double> r = lines.At(residual, part.line);
-  for (int64_t k = part.begin; k < part.end; ++k) {
-    const double before = x != nullptr ? double(lines.At(x, part.line)[k]) : r[k];
-    r[k] = before + (double(out[k]) - (k > 0 ? double(out[k - 1]) : 0.0));
-  }
+  ReadDualsOfPart(part, lines, weights.At(lam, part.line), result, dual, x, p, residual, joined);
 }
 
 }  // namespace
 
 template <typename T>
 Certifier<T>::Certifier(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
-                        const T* x, void* scratch)
-    : stream_(stream), axes_(axes), images_(images), samples_(SampleCount(axes)), x_(x) {
+                        const T* x, const WantedLines& wanted, void* scratch)
+    : stream_(stream),
+      axes_(axes),
+      images_(images),
+      samples_(SampleCount(axes)),
+      x_(x),
+      wanted_(wanted) {
   WorkSpace space(scratch);
   gaps_ = space.Take<GapTerms>(images);
   residual_ = space.Take<double>(samples_);
@@ -75,7 +54,7 @@ Status Certifier<T>::Update() const {
     const SolvedAxis<T>& axis = axes_[a];
     launches.Add("ReadDuals", ReadDuals<T>, LinePartGrid(axis.lines, stream_), axis.lines,
                  axis.weights, axis.lam, axis.result, axis.dual, a == 0 ? x_ : nullptr, duals_[a],
-                 residual_, joined_[a]);
+                 residual_, joined_[a], wanted_);
   }
   return launches.status();
 }
@@ -93,21 +72,22 @@ Status Certifier<T>::CandidateWithLabels(bool vote, T* z, T* gap, T* bound) cons
   Status status;
   for (size_t a = 0; vote && a < count && status.error == cudaSuccess; ++a) {
     const size_t along = a + 1 < count ? count - 1 : 0;
-    status = VoteOnEdges(
-        stream_, {axes_[along].lines, axes_[a].lines.inner, joined_[a], joined_[along], voted_[a]});
+    status = VoteOnEdges(stream_, {axes_[along].lines, axes_[a].lines.inner, joined_[a],
+                                   joined_[along], voted_[a], wanted_});
   }
   if (status.error != cudaSuccess) return status;
   const auto components = WorkSpace(components_).TakeComponents<Label>(samples_);
   const auto& fused = vote ? voted_ : joined_;
   const T* const no_level = nullptr;
-  status = MeanOfComponents<T>(stream_, LinesOf(axes_), {fused.begin(), fused.end()},
-                               static_cast<const double*>(residual_), no_level, z, components);
+  status =
+      MeanOfComponents<T>(stream_, LinesOf(axes_), {fused.begin(), fused.end()},
+                          static_cast<const double*>(residual_), no_level, z, components, wanted_);
   if (status.error != cudaSuccess) return status;
   // The sums over components are not needed any more.
   const GapSpace sums{reinterpret_cast<double*>(components.high),
                       reinterpret_cast<double*>(components.low), gaps_};
   return GapAndBound(stream_, axes_, images_, static_cast<const T*>(z), duals_, residual_, sums,
-                     gap, bound);
+                     wanted_, gap, bound);
 }
 
 template class Certifier<float>;

@@ -8,18 +8,20 @@
 
 #include "cuda/common/status.h"
 #include "cuda/images/axes.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 
 struct GapTerms;
 
-// `scratch`: kCertificateSampleBytes + axes.size() * kCertificateAxisBytes bytes for each sample
+// What it finds for images that are not `wanted` may be anything. `scratch`:
+// kCertificateSampleBytes + axes.size() * kCertificateAxisBytes bytes for each sample
 // (work_space.h), aligned to 8. It is used from Update to the last Candidate alone.
 template <typename T>
 class Certifier {
  public:
   Certifier(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images, const T* x,
-            void* scratch);
+            const WantedLines& wanted, void* scratch);
 
   // Reads the duals of the last sweep, and the residual that they leave.
   Status Update() const;
@@ -36,6 +38,7 @@ class Certifier {
   const std::vector<SolvedAxis<T>>& axes_;
   int64_t images_, samples_;
   const T* x_;
+  WantedLines wanted_;
   // Work space.
   GapTerms* gaps_;                              // of each image
   double* residual_;                            // x - D^T p

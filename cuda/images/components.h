@@ -12,6 +12,7 @@
 
 #include "core/line.h"
 #include "cuda/common/status.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 
@@ -28,10 +29,12 @@ struct Components {
 
 // `joined[a]` is not 0 where the edge from a sample to its next neighbour along axis a joins, and 0
 // at the last sample of a line. `Value` is float or double, T the type of the mean. Where `level`,
-// if given, is NaN, the result is NoDerivative of the value.
+// if given, is NaN, the result is NoDerivative of the value. Of images that are not wanted, the
+// mean may be anything.
 template <typename T, typename Value, typename Label>
 Status MeanOfComponents(cudaStream_t stream, const std::vector<Lines>& axes,
                         const std::vector<const unsigned char*>& joined, const Value* values,
-                        const T* level, T* mean, const Components<Label>& components);
+                        const T* level, T* mean, const Components<Label>& components,
+                        const WantedLines& wanted = {});
 
 }  // namespace jaxtv::cuda

@@ -22,10 +22,14 @@ struct GapSpace {
   GapTerms* of_images;
 };
 
-// `duals`: p along each axis. `residual`: r.
+// A bound of the relative rounding error of the sums over the lines and over an image.
+template <typename T>
+double GapRounding(const std::vector<SolvedAxis<T>>& axes);
+
+// For images that are wanted. `duals`: p along each axis. `residual`: r.
 template <typename T>
 Status GapAndBound(cudaStream_t stream, const std::vector<SolvedAxis<T>>& axes, int64_t images,
                    const T* z, const std::vector<T*>& duals, const double* residual,
-                   const GapSpace& space, T* gap, T* bound);
+                   const GapSpace& space, const WantedLines& wanted, T* gap, T* bound);
 
 }  // namespace jaxtv::cuda

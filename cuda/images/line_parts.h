@@ -7,6 +7,7 @@
 #include "core/line.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/scan.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 namespace {  // as in scan.h
@@ -24,8 +25,13 @@ JAXTV_HD inline int PartsOf(const Lines& lines) {
   return parts;
 }
 
+// How many blocks have the parts of all lines.
+JAXTV_HD inline int64_t PartBlocks(const Lines& lines) {
+  return CeilDiv(lines.count() * PartsOf(lines), kPartThreads);
+}
+
 inline Grid LinePartGrid(const Lines& lines, cudaStream_t stream) {
-  return {CeilDiv(lines.count() * PartsOf(lines), kPartThreads), kPartThreads, 0, stream};
+  return {PartBlocks(lines), kPartThreads, 0, stream};
 }
 
 // The samples [begin, end) of the line of a thread; none for a thread without a line. `index` is
@@ -35,7 +41,7 @@ struct LinePart {
   int index, count;
   bool across_lanes;  // whether neighbouring lanes have the parts of a line
 
-  __device__ explicit LinePart(const Lines& lines)
+  __device__ explicit LinePart(const Lines& lines, int64_t block = blockIdx.x)
       : count(PartsOf(lines)), across_lanes(lines.inner == 1) {
     const int of_block = kPartThreads / count;  // lines
     index = int(threadIdx.x) / of_block;
@@ -44,7 +50,7 @@ struct LinePart {
       index = int(threadIdx.x) % count;
       in_block = int(threadIdx.x) / count;
     }
-    const int64_t mine = int64_t(blockIdx.x) * of_block + in_block;
+    const int64_t mine = block * of_block + in_block;
     if (mine >= lines.count()) return;
     const int64_t samples = (lines.length + count - 1) / count;
     line = mine;
@@ -61,6 +67,12 @@ struct LinePart {
     for (int64_t k = index; k < length; k += count) visit(k);
   }
 };
+
+// Whether any line of the block is of an image that is wanted.
+__device__ inline bool AnyWanted(const LinePart& part, const Lines& lines,
+                                 const WantedLines& wanted) {
+  return wanted.All() || __syncthreads_or(part.length > 0 && wanted.Has(lines, part.line));
+}
 
 // The product, from `identity`, over the parts of the line before `part`; over those behind it for
 // a backward scan.

@@ -4,6 +4,7 @@
 
 #include "core/line.h"
 #include "cuda/common/status.h"
+#include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
 
@@ -15,6 +16,7 @@ struct VoteOperands {
   const unsigned char* edges;  // whether the edge joins
   const unsigned char* along;  // the same of the edges along `lines`
   unsigned char* kept;
+  WantedLines wanted;  // of other images, `kept` may be anything
 };
 
 Status VoteOnEdges(cudaStream_t stream, const VoteOperands& operands);

@@ -5,27 +5,21 @@
 #include "cuda/images/certificate.h"
 #include "cuda/images/line_parts.h"
 #include "cuda/images/samples.h"
+#include "cuda/images/search_steps.h"
 #include "cuda/images/solve.h"
+#include "cuda/images/solve_on_chip.h"
 #include "cuda/images/work_space.h"
 
 namespace jaxtv::cuda {
 namespace {
 
 constexpr int kPlanThreads = 256;
-constexpr int kVainTests = 3;  // tests without progress, in a row, that end the sweeps
 
 // What the host is told.
 struct Plan {
   int active;        // whether any image goes on
   int sweeps;        // the most that an image makes before its next test
   int union_wanted;  // whether to try the points from all equalities too, before going on
-};
-
-// What a test has found for each image, and the bound before the test.
-template <typename T>
-struct Findings {
-  T *gap, *bound, *before;
-  int* better;
 };
 
 template <typename T>
@@ -60,67 +54,15 @@ __global__ void __launch_bounds__(kSampleThreads)
   if (at < samples && better[image_of[at]]) y[at] = z[at];
 }
 
-template <typename T>
-__device__ void StartImage(const ImageNumbers<T>& n, int64_t i) {
-  constexpr T kInfinity = std::numeric_limits<T>::infinity();
-  n.gap[i] = n.bound[i] = n.energy[i] = n.moved[i] = kInfinity;
-  n.momentum[i] = T(1);
-  n.beta[i] = T(0);
-  n.count[i] = n.vain[i] = 0;
-  n.near[i] = n.target[i] / T(2);
-  n.due[i] = min(n.first_test[i], n.max_sweeps[i]);
-  n.active[i] = n.max_sweeps[i] > 0;
-}
-
-template <typename T>
-__device__ bool WantsUnion(const ImageNumbers<T>& n, int64_t i) {
-  const bool ready = n.count[i] >= n.first_union[i] || n.moved[i] <= n.rounding[i];
-  return n.active[i] && n.bound[i] > n.target[i] && ready;
-}
-
-// Takes what was found if it is wanted and better.
-template <typename T>
-__device__ void Judge(const ImageNumbers<T>& n, const Findings<T>& found, bool wanted, int64_t i) {
-  found.better[i] = wanted && found.bound[i] < n.bound[i];
-  if (!found.better[i]) return;
-  n.gap[i] = found.gap[i];
-  n.bound[i] = found.bound[i];
-}
-
-// How many sweeps to make before the next test at the latest, as by _next_test in
-// jaxtv/_plain/alternating.py.
-template <typename T>
-__device__ int Ahead(const ImageNumbers<T>& n, bool still, int64_t i) {
-  const int count = n.count[i];
-  if (still) return n.vain[i] > 0 ? max(count / 2, 3) : 3;
-  const double growth = sqrt(double(n.bound[i]) / double(n.target[i]));
-  const double ahead = ceil(double(count) * (growth - 1.0)) + 1.0;
-  const int most = max(count, 3);
-  return ahead < double(most) ? int(ahead) : most;
-}
-
-// After a test: whether the image goes on, and when its next test is due, as by _next_test.
-template <typename T>
-__device__ void Conclude(const ImageNumbers<T>& n, T before, int64_t i) {
-  if (!n.active[i]) return;
-  const bool still = n.moved[i] <= n.rounding[i];
-  n.vain[i] = still && n.bound[i] > T(0.9) * before ? n.vain[i] + 1 : 0;
-  n.active[i] = n.bound[i] > n.target[i] && n.count[i] < n.max_sweeps[i] && n.vain[i] < kVainTests;
-  const double missing = 0.95 * double(n.bound[i]) / double(n.target[i]);
-  const bool moves = n.active[i] && !still;
-  n.near[i] = moves ? T(double(n.moved[i]) * pow(missing, -1.0 / 0.85)) : T(0);
-  n.moved[i] = std::numeric_limits<T>::infinity();
-  n.due[i] = n.count[i] + min(Ahead(n, still, i), n.max_sweeps[i] - n.count[i]);
-}
-
 enum class Step { kStart, kVote, kUnion };
 
-// What is due for each image after a step, and the plan. One block has all images.
+// What is due for each image after a step, whether the point that is tried next is for it, and the
+// plan. One block has all images.
 template <typename T>
 __global__ void __launch_bounds__(kPlanThreads)
     MakePlan(const __grid_constant__ ImageNumbers<T> n, const __grid_constant__ Findings<T> found,
              const int64_t images, const Step step, const bool is_first_test,
-             Plan* __restrict__ plan) {
+             int* __restrict__ wanted, Plan* __restrict__ plan) {
   const bool is_test = step == Step::kVote || step == Step::kUnion;
   bool wants_union = false;
   for (int64_t i = threadIdx.x; i < images; i += kPlanThreads) {
@@ -137,6 +79,7 @@ __global__ void __launch_bounds__(kPlanThreads)
   for (int64_t i = threadIdx.x; i < images; i += kPlanThreads) {
     if (is_test && !union_wanted) Conclude(n, found.before[i], i);
     n.sweeping[i] = n.Unfinished(i);
+    wanted[i] = union_wanted ? WantsUnion(n, i) : n.active[i];
     active |= n.active[i];
     if (n.sweeping[i]) sweeps = max(sweeps, n.due[i] - n.count[i]);
   }
@@ -159,6 +102,7 @@ class Solver {
         space_(operands.scratch),
         plan_(space_.Take<Plan>(1)),
         found_{Numbers(), Numbers(), Numbers(), space_.Take<int>(p_.images)},
+        wanted_(space_.Take<int>(p_.images)),
         image_of_(space_.Take<int>(samples_)),
         point_(space_.Take<T>(samples_)) {
     p_.numbers.sweeping = space_.Take<int>(p_.images);
@@ -168,7 +112,8 @@ class Solver {
 
   Status Run() {
     void* const rest = space_.Take<double>(0);
-    const Certifier<T> certifier(stream_, p_.axes, p_.images, p_.x, rest);
+    const WantedLines wanted{image_of_, p_.images > 1 ? wanted_ : nullptr};
+    const Certifier<T> certifier(stream_, p_.axes, p_.images, p_.x, wanted, rest);
     const Alternating<T> sweeper(stream_, p_.axes, p_.images, image_of_, p_.numbers, p_.x, rest);
     Plan plan;
     Status status = Start();
@@ -219,7 +164,7 @@ class Solver {
   Status Next(Step step, bool is_first_test, Plan* plan) const {
     LaunchSequence launches;
     launches.Add("MakePlan", MakePlan<T>, Grid{1, kPlanThreads, 0, stream_}, p_.numbers, found_,
-                 p_.images, step, is_first_test, plan_);
+                 p_.images, step, is_first_test, wanted_, plan_);
     if (step == Step::kVote || step == Step::kUnion) {
       launches.Add("TakeBetter", TakeBetter<T>, BySample(), samples_, image_of_, found_.better,
                    point_, p_.y);
@@ -236,6 +181,7 @@ class Solver {
   WorkSpace space_;
   Plan* plan_;
   Findings<T> found_;
+  int* wanted_;
   int* image_of_;
   T* point_;
 };
@@ -244,6 +190,9 @@ class Solver {
 
 template <typename T>
 Status SolveImages(cudaStream_t stream, SolveOperands<T> operands) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (SolvedOnChip(operands)) return SolveOnChip(stream, operands);
+  }
   return Solver<T>(stream, operands).Run();
 }
 

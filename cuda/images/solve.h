@@ -3,7 +3,8 @@
 // (alternating.h) until the next test of each image, a test (certificate.h), and again. What
 // becomes of an image is decided on the device. The host waits at the start and once for each point
 // that a test tries, to read whether any image goes on and for how many sweeps at most. It launches
-// all of them: where no image is swept any more, they cost but their launches.
+// all of them: where no image is swept any more, they cost but their launches. Small images have
+// a block each, which needs no host (solve_on_chip.h).
 #pragma once
 
 #include <vector>

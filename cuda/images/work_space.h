@@ -15,8 +15,8 @@ constexpr int64_t kComponentSampleBytes = 32, kComponentAxisBytes = 1;
 constexpr int64_t kCertificateSampleBytes = 56, kCertificateAxisBytes = 10;
 
 // The search of images needs besides a certificate's, for each sample, the number of its image and
-// a point; for each axis the input of its solves; and for each image its findings, a flag, a weight
-// and the plan, which comes once.
+// a point; for each axis the input of its solves; and for each image its findings, two flags, a
+// weight and the plan, which comes once.
 constexpr int64_t kSolveSampleBytes = kCertificateSampleBytes + 12;
 constexpr int64_t kSolveAxisBytes = kCertificateAxisBytes + 8;
 constexpr int64_t kSolveImageBytes = 80;
@@ -29,22 +29,22 @@ constexpr int64_t kNarrowLabels = 300;
 constexpr int64_t kNarrowLabels = int64_t(1) << 31;
 #endif
 
-// Cuts work space into arrays, one after the other.
+// Cuts memory of a device, global or shared, into arrays, one after the other.
 class WorkSpace {
  public:
-  explicit WorkSpace(void* data) : at_(reinterpret_cast<uintptr_t>(data)) {}
+  JAXTV_HD explicit WorkSpace(void* data) : at_(reinterpret_cast<uintptr_t>(data)) {}
 
   // An array of `count` elements, aligned. The bytes above are those of labels of 8 bytes: where
   // labels have 4, the bytes left over are more than the gaps for alignment.
   template <typename V>
-  V* Take(int64_t count) {
+  JAXTV_HD V* Take(int64_t count) {
     const uintptr_t start = (at_ + sizeof(V) - 1) / sizeof(V) * sizeof(V);
     at_ = start + uintptr_t(count) * sizeof(V);
     return reinterpret_cast<V*>(start);
   }
 
   template <typename Label>
-  Components<Label> TakeComponents(int64_t samples) {
+  JAXTV_HD Components<Label> TakeComponents(int64_t samples) {
     Components<Label> components{samples, nullptr, nullptr, nullptr, nullptr, nullptr};
     components.high = Take<unsigned long long>(samples);
     components.low = Take<unsigned long long>(samples);

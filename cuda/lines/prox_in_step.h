@@ -65,11 +65,11 @@ __device__ bool ProxInStep(const SlottedLine<Stride>& line, const float* inverse
 }
 
 // The same whatever the line is.
-template <int kFloats>
-__device__ void SolveInStep(const SlottedLine<Floats<kFloats>>& line, const float* inverses,
+template <typename Stride>
+__device__ void SolveInStep(const SlottedLine<Stride>& line, const float* inverses,
                             const Line<const float>& lam, int n, const Line<float>& y) {
   if (!ProxInStep(line, inverses, lam[0], n, y)) {
-    ProxLine(Line<const float>{line.samples, kFloats}, lam, n, y);
+    ProxLine(Line<const float>{line.samples, line.stride}, lam, n, y);
   }
 }
 

@@ -13,9 +13,11 @@ struct WantedLines {
   const int* image_of = nullptr;  // of each sample
   const int* wanted = nullptr;    // of each image; null where all lines are
 
-  JAXTV_HD bool Has(const Lines& lines, int64_t line) const {
-    return wanted == nullptr || wanted[image_of[lines.First(line)]] != 0;
-  }
+  JAXTV_HD bool All() const { return wanted == nullptr; }
+
+  JAXTV_HD bool Has(const Lines& lines, int64_t line) const { return HasSample(lines.First(line)); }
+
+  JAXTV_HD bool HasSample(int64_t at) const { return All() || wanted[image_of[at]] != 0; }
 };
 
 }  // namespace jaxtv::cuda

@@ -6,6 +6,7 @@ All mutants live in one library. Each synchronisation becomes ``if (Keep(i)) __s
 mutant.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ def build_mutants(
         target.parent.mkdir(parents=True, exist_ok=True)
         text = _rewrite(path, sites)
         if not target.exists() or target.read_text() != text:
-            target.write_text(text)
+            partial = target.with_suffix(f".{os.getpid()}")  # test processes share the folder
+            partial.write_text(text)
+            partial.replace(target)
         if path in sources:
             compiled.append(target)
     library = _build.build(
