@@ -124,7 +124,7 @@ class Certifier {
 
  private:
   // Pixels of a part, where the image may be cut between any rows.
-  static constexpr int64_t kPart = 16384;
+  static constexpr int64_t kPart = 8192;
 
   // A sum of terms that are at least 0 grows by less than this for each addition.
   static constexpr double kRounding = std::numeric_limits<double>::epsilon();

@@ -77,7 +77,7 @@ class Components {
   }
 
  private:
-  static constexpr int64_t kStripe = 16384;  // pixels
+  static constexpr int64_t kStripe = 8192;  // pixels
 
   // Calls f for the numbers of all runs, ascending.
   template <typename F>

@@ -52,8 +52,8 @@ class LineBlocks {
   }
 
  private:
-  // About as many samples as the cache of a core holds.
-  static constexpr int64_t kSamples = 16384;
+  // An image of 128 x 128 keeps two threads busy.
+  static constexpr int64_t kSamples = 8192;
 
   // `min_lines` fill the vector registers. `most_inner`: the widest slabs that are taken whole.
   LineBlocks(const Lines& lines, int64_t min_lines, int64_t most_inner) : lines_(lines) {

@@ -7,6 +7,9 @@
 #include <random>
 #include <vector>
 
+#include "cpu/isotropic/interior_kernels.cc"
+#include "cpu/isotropic/linear_image.h"
+#include "cpu/isotropic/profile_kernels.cc"
 #include "cpu/isotropic/prox_image.h"
 #include "cpu/isotropic/row_kernels.cc"
 #include "cpu/threads/parallel_for.h"
@@ -55,9 +58,10 @@ std::vector<T> Solve(const Grid& grid, bool isotropic, bool each, int threads) {
   for (auto& p : duals) to.push_back(p.data());
   const std::vector<ImageOperand<T>> lams(duals.size(), Operand(grid, lam, each, false));
   const std::vector<ImageOperand<T>> starts(duals.size(), Operand(grid, init, each, true));
-  const jaxtv::ProxImage<T> image{grid,     isotropic, x.data(), Operand(grid, m, each, true),
-                                  lams,     starts,    T(0),     20,
-                                  y.data(), to};
+  const jaxtv::SharedOrder order(grid.rows, grid.length());
+  const jaxtv::ProxImage<T> image{grid, order,  isotropic, x.data(), Operand(grid, m, each, true),
+                                  lams, starts, T(0),      20,       y.data(),
+                                  to};
   Pool pool(threads);
   image.Solve(SharedRun{pool});
   for (const auto& p : duals) y.insert(y.end(), p.begin(), p.end());
