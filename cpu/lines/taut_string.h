@@ -24,12 +24,12 @@
 
 namespace jaxtv {
 
-// A vertex of a chain, with the edge that leads to it.
+// A vertex of a chain, with the slope of the edge that leads to it.
 template <typename T>
 struct Vertex {
   int64_t place;
   LongSum<T> height;
-  double rise, run;  // of the edge
+  double slope;  // of the edge
 };
 
 // The vertices after the last bend, in memory that grows with them.
@@ -45,19 +45,17 @@ class Chain {
   // Adds a vertex and removes those before it at which the chain would bend the wrong way: the
   // edges of a chain that bends up (kUp) get steeper.
   template <bool kUp>
-  bool Push(const Vertex<T>& bend, int64_t place, LongSum<T> height) {
+  JAXTV_ALWAYS_INLINE bool Push(const Vertex<T>& bend, int64_t place, LongSum<T> height) {
     double rise, run;
     for (;; --end_) {
       const Vertex<T>& from = empty() ? bend : data()[end_ - 1];
       rise = height - from.height;
       run = double(place - from.place);
-      if (empty() ||
-          (kUp ? from.rise * run < rise * from.run : rise * from.run < from.rise * run)) {
-        break;
-      }
+      // A quotient for each vertex that is looked at would take most of the time.
+      if (empty() || (kUp ? from.slope * run < rise : rise < from.slope * run)) break;
     }
     if (end_ == capacity_ && !Grow()) return false;
-    data()[end_++] = {place, height, rise, run};
+    data()[end_++] = {place, height, rise / run};
     return true;
   }
 
@@ -95,7 +93,7 @@ class TautString {
            const Report& jump) {
     const T center = x[start];
     LongSum<T> sum;
-    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0, 0.0};
+    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0};
     lower_.Clear();
     upper_.Clear();
     // The path bends at the first vertex of a chain.
@@ -128,11 +126,7 @@ class TautString {
   }
 
  private:
-  // Quotients would take most of the time, so slopes are compared by products.
-  bool Crossed() const {
-    const Vertex<T>&low = lower_.front(), &high = upper_.front();
-    return low.rise * high.run > high.rise * low.run;
-  }
+  bool Crossed() const { return lower_.front().slope > upper_.front().slope; }
 
   Chain<T> lower_, upper_;
 };
