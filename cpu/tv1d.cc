@@ -17,8 +17,9 @@ constexpr int64_t kBlock = 8192;
 // Lines per block: enough to fill the lanes that a thread walks at once.
 constexpr int64_t kBlockLines = 32;
 
-// This many lines keep all threads busy, one on each.
-constexpr int64_t kManyLines = 8;
+// This many lines keep all threads busy, one on each. Nor are threads woken for parts of a line
+// that is done in that time.
+constexpr int64_t kManyLines = 8, kSharedLine = 32768;
 
 int64_t LinesPerBlock(const Lines& lines) {
   if (lines.length > kLongLine) return 1;
@@ -36,7 +37,7 @@ ffi::Error Prox(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer lam,
     const T* xs = static_cast<const T*>(x.untyped_data());
     const T* ws = static_cast<const T*>(lam.untyped_data());
     T* ys = static_cast<T*>(y->untyped_data());
-    if (lines.length > kLongLine && lines.count() < kManyLines) {
+    if (lines.length > kSharedLine && lines.count() < kManyLines) {
       ProxLongLines(pool, lines, weights, xs, ws, ys, 0, lines.count());
       return ffi::Error::Success();
     }

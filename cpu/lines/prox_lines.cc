@@ -2,8 +2,6 @@
 #include "cpu/lines/prox_lines.h"
 
 #include <algorithm>
-#include <memory>
-#include <new>
 
 #include "core/run.h"
 #include "core/tv1d.h"
@@ -29,25 +27,28 @@ template <typename T>
 class BatchBuffers {
  public:
   BatchBuffers(const LaneKernels<T>& lanes, int64_t lines, int64_t length, bool edges)
-      : pointers_(new (std::nothrow) const T*[2 * lines]),
-        results_(new (std::nothrow) T*[lines]),
-        solved_(new (std::nothrow) bool[lines]),
-        scratch_(AllocateVectors(lanes.scratch(lines, length, edges))),
-        lines_(lines) {}
+      : lines_(lines) {
+    const int64_t bytes = OwnBytes() + lanes.scratch(lines, length, edges);
+    if (bytes >= kLargeMemory) large_ = AllocateVectors(bytes);
+    memory_ = static_cast<char*>(bytes >= kLargeMemory ? large_.get() : ThreadMemory(bytes));
+  }
 
-  bool ok() const { return pointers_ && results_ && solved_ && scratch_; }
-  const T** x() { return pointers_.get(); }
-  const T** lam() { return pointers_.get() + lines_; }
-  T** y() { return results_.get(); }
-  bool* solved() { return solved_.get(); }
-  void* scratch() { return scratch_.get(); }
+  bool ok() const { return memory_ != nullptr; }
+  const T** x() { return reinterpret_cast<const T**>(memory_); }
+  const T** lam() { return x() + lines_; }
+  T** y() { return reinterpret_cast<T**>(memory_) + 2 * lines_; }
+  bool* solved() { return reinterpret_cast<bool*>(y() + lines_); }
+  void* scratch() { return memory_ + OwnBytes(); }
 
  private:
-  std::unique_ptr<const T*[]> pointers_;
-  std::unique_ptr<T*[]> results_;
-  std::unique_ptr<bool[]> solved_;
-  Memory scratch_;
+  // Those of all but the scratch memory, which is aligned.
+  int64_t OwnBytes() const {
+    return (lines_ * int64_t(3 * sizeof(T*) + sizeof(bool)) + 63) / 64 * 64;
+  }
+
   int64_t lines_;
+  Memory large_;
+  char* memory_;
 };
 
 }  // namespace
@@ -67,9 +68,10 @@ void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, cons
     for (; buffers.ok() && begin < end; begin += most) {
       const int64_t count = std::min(most, end - begin);
       for (int64_t l = 0; l < count; ++l) {
-        buffers.x()[l] = lines.At(x, begin + l).data;
+        const int64_t first = lines.First(begin + l);
+        buffers.x()[l] = x + first;
         buffers.lam()[l] = weights.At(lam, begin + l).data;
-        buffers.y()[l] = lines.At(y, begin + l).data;
+        buffers.y()[l] = y + first;
       }
       lanes->prox({count, n, lines.inner, weights.edge_stride, buffers.x(), buffers.lam(),
                    buffers.y(), MarkTautJumps<T>},

@@ -11,9 +11,9 @@
 
 namespace jaxtv {
 
-#if defined(JAXTV_KEEPS_PAGES)
 constexpr int64_t kLargeMemory = int64_t(1) << 20;
 
+#if defined(JAXTV_KEEPS_PAGES)
 inline KeptPages& PagesOfProcess() {
   constexpr int64_t kLimit = int64_t(1) << 29;
   static KeptPages* const pages = new KeptPages(kLimit);  // outlives all threads
@@ -54,6 +54,16 @@ inline Memory AllocateVectors(int64_t bytes) {
 #else
   return {std::aligned_alloc(kAlign, size_t(bytes + kAlign - 1) / kAlign * kAlign), {bytes}};
 #endif
+}
+
+// The same, of this thread, which keeps it for its next call: not for large memory.
+inline void* ThreadMemory(int64_t bytes) {
+  thread_local Memory memory;
+  if (!memory || memory.get_deleter().bytes < bytes) {
+    memory.reset();
+    memory = AllocateVectors(bytes);
+  }
+  return memory.get();
 }
 
 inline Memory AllocateZeros(int64_t bytes) {
