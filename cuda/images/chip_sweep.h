@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cuda/images/chip_image.h"
-#include "cuda/images/sweep_sums.h"
+#include "cuda/images/search_steps.h"
 #include "cuda/images/swept_axis.h"
 #include "cuda/lines/prox_in_step.h"
 

@@ -40,6 +40,18 @@ __device__ T NextMomentum(T momentum) {
   return (T(1) + Root(T(1) + T(4) * momentum * momentum)) / T(2);
 }
 
+// `before` and the sums of all threads of a block, for its first thread.
+template <int kThreads>
+__device__ SweepSums SumOverBlock(const SweepSums& before, const SweepSums& mine) {
+  __shared__ SweepSums of_warps[kThreads / 32];
+  const SweepSums of_lanes = InclusiveWarpScan<Direction::kForward>(mine);
+  if (threadIdx.x % 32 == 31) of_warps[threadIdx.x / 32] = of_lanes;
+  __syncthreads();
+  SweepSums total = before;
+  for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
+  return total;
+}
+
 // From the sums over an image after a sweep: momentum, by Nesterov's weights or started again, and
 // whether there is another sweep before the next test.
 template <typename T>

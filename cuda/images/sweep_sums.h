@@ -3,7 +3,6 @@
 
 #include <cuda_runtime.h>
 
-#include "cuda/common/scan.h"
 #include "cuda/images/swept_axis.h"
 
 namespace jaxtv::cuda {
@@ -27,19 +26,4 @@ struct SweepSums {
   }
 };
 
-namespace {  // as in scan.h
-
-// `before` and the sums of all threads of a block, for its first thread.
-template <int kThreads>
-__device__ SweepSums SumOverBlock(const SweepSums& before, const SweepSums& mine) {
-  __shared__ SweepSums of_warps[kThreads / 32];
-  const SweepSums of_lanes = InclusiveWarpScan<Direction::kForward>(mine);
-  if (threadIdx.x % 32 == 31) of_warps[threadIdx.x / 32] = of_lanes;
-  __syncthreads();
-  SweepSums total = before;
-  for (const SweepSums& of_warp : of_warps) total = total.Then(of_warp);
-  return total;
-}
-
-}  // namespace
 }  // namespace jaxtv::cuda
