@@ -5,25 +5,11 @@
 
 #include <cstring>
 
+#include "cpu/simd/row_sums.h"
+
 namespace jaxtv {
 namespace JAXTV_ISA {
 namespace {
-
-// Calls f(i, i % kRowSumLanes) for i in [0, n).
-template <typename F>
-inline void ForLanes(int64_t n, const F& f) {
-  int64_t i = 0;
-  for (; i + kRowSumLanes <= n; i += kRowSumLanes) {
-    for (int lane = 0; lane < kRowSumLanes; ++lane) f(i + lane, lane);
-  }
-  for (int lane = 0; i < n; ++i, ++lane) f(i, lane);
-}
-
-inline double Total(const RowSum& sum) {
-  double total = 0;
-  for (int lane = 0; lane < kRowSumLanes; ++lane) total += sum.lane[lane];
-  return total;
-}
 
 template <typename T>
 bool Extent(int64_t n, const T* x, T* low, T* high, double* sum) {

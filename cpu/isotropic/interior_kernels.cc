@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "cpu/isotropic/loops.h"
-#include "cpu/simd/rows.h"
+#include "cpu/simd/row_sums.h"
 
 namespace jaxtv {
 namespace JAXTV_ISA {
@@ -15,23 +15,6 @@ namespace {
 constexpr int64_t kBlock = 128;
 
 inline double Larger(double a, double b) { return a > b ? a : b; }
-
-// A sum whose order does not depend on how wide vectors are.
-inline void Add(const double* terms, int64_t n, RowSum* sum) {
-  RowSum s = *sum;
-  int64_t i = 0;
-  for (; i + kRowSumLanes <= n; i += kRowSumLanes) {
-    for (int lane = 0; lane < kRowSumLanes; ++lane) s.lane[lane] += terms[i + lane];
-  }
-  for (int lane = 0; i < n; ++i, ++lane) s.lane[lane] += terms[i];
-  *sum = s;
-}
-
-inline double Total(const RowSum& sum) {
-  double total = 0;
-  for (const double s : sum.lane) total += s;
-  return total;
-}
 
 // The end of the block that begins at `begin`.
 inline int64_t End(const Interior& state, int64_t begin) {
@@ -83,8 +66,8 @@ Centrality Scale(const Interior& state) {
       products[i - begin] = sum;
       gaps[i - begin] = r[i] * length - along;
     }
-    Add(products, end - begin, &product);
-    Add(gaps, end - begin, &gap);
+    Add(end - begin, products, &product);
+    Add(end - begin, gaps, &gap);
   }
   return {Total(product), Total(gap)};
 }
@@ -239,8 +222,8 @@ StepSums Finish(const Interior& state) {
       to_q[i] = dq;
     }
     for (int64_t i = 0; i < end - begin; ++i) shortest = Larger(shortest, shorts[i]);
-    Add(linears, end - begin, &linear);
-    Add(squares, end - begin, &square);
+    Add(end - begin, linears, &linear);
+    Add(end - begin, squares, &square);
   }
   return {shortest, Total(linear), Total(square)};
 }

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "cpu/isotropic/loops.h"
+#include "cpu/simd/row_sums.h"
 
 namespace jaxtv {
 namespace JAXTV_ISA {
@@ -224,17 +225,6 @@ void Dual(const DualRow<T>& row) {
       }
     }
   }
-}
-
-// Adds the terms of a row. Terms are made in a loop of their own, which GCC turns into vectors.
-void Add(int64_t n, const double* JAXTV_RESTRICT terms, RowSum* sum) {
-  RowSum s = *sum;
-  int64_t i = 0;
-  for (; i + kRowSumLanes <= n; i += kRowSumLanes) {
-    for (int lane = 0; lane < kRowSumLanes; ++lane) s.lane[lane] += terms[i + lane];
-  }
-  for (int lane = 0; i < n; ++i, ++lane) s.lane[lane] += terms[i];
-  *sum = s;
 }
 
 // What rounding to double takes from a term is less than this times its parts.

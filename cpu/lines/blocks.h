@@ -55,7 +55,8 @@ class LineBlocks {
   // An image of 128 x 128 keeps two threads busy.
   static constexpr int64_t kSamples = 8192;
 
-  // `min_lines` fill the vector registers. `most_inner`: the widest slabs that are taken whole.
+  // `min_lines` fill the vector registers, and of columns whole lines of the cache. `most_inner`:
+  // the widest slabs that are taken whole.
   LineBlocks(const Lines& lines, int64_t min_lines, int64_t most_inner) : lines_(lines) {
     const int64_t wanted = std::max(min_lines, kSamples / std::max<int64_t>(1, lines.length));
     if (lines.inner <= std::min(wanted, most_inner)) {

@@ -29,7 +29,7 @@ template <typename T>
 struct Vertex {
   int64_t place;
   LongSum<T> height;
-  double slope;  // of the edge
+  double slope;
 };
 
 // The vertices after the last bend, in memory that grows with them.
