@@ -54,7 +54,12 @@ class Alternating {
  public:
   // `image`, `weights` (one for each axis) and `x` must outlive this.
   Alternating(const Image& image, const std::vector<AxisWeights<T>>& weights, const T* x)
-      : image_(image), weights_(weights), x_(x), results_(image.axes()), duals_(image.axes()) {
+      : image_(image),
+        weights_(weights),
+        x_(x),
+        results_(image.axes()),
+        solved_(image.axes()),
+        duals_(image.axes()) {
     for (int a = 0; a < image.axes(); ++a) {
       blocks_.push_back(LineBlocks::WithinSlabs(image.Along(a)));
       results_[a] = Buffer<T>(image.pixels());
@@ -118,7 +123,7 @@ class Alternating {
     Solve(run, 1, [&](int64_t, const LineBlock& block, T* in, T* out) {
       block.ForRows(
           [&](int64_t k, int64_t j, int64_t count) { std::copy_n(x_ + k, count, in + j); });
-      ProxBlock(block, weights_[1], in, out);
+      ProxNext(1, block, in, out);
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         std::copy_n(out + j, count, results_[1].data() + k);
         for (int64_t i = 0; i < count; ++i) v[k + i] = (in[j + i] - out[j + i]) / 2;
@@ -190,6 +195,17 @@ class Alternating {
         body(b, blocks[b], buffer.data(), buffer.data() + samples);
       }
     });
+    solved_[axis] = true;
+  }
+
+  // The prox of a block along an axis. The lines have moved little since they were last solved.
+  void ProxNext(int axis, const LineBlock& block, const T* in, T* out) const {
+    if (solved_[axis]) {
+      block.ForRows([&](int64_t k, int64_t j, int64_t count) {
+        std::copy_n(results_[axis].data() + k, count, out + j);
+      });
+    }
+    ProxBlock(block, weights_[axis], in, out, solved_[axis]);
   }
 
   template <typename Run>
@@ -203,7 +219,7 @@ class Alternating {
                               duals_[a].before.data() + k, beta, in + j);
         }
       });
-      ProxBlock(block, weights_[0], in, out);
+      ProxNext(0, block, in, out);
       block.ForRows(
           [&](int64_t k, int64_t j, int64_t count) { std::copy_n(out + j, count, result + k); });
     });
@@ -218,7 +234,7 @@ class Alternating {
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         pixels_.optimise(count, step, first + k, now + k, result + k, w + k, in + j);
       });
-      ProxBlock(block, weights_[1], in, out);
+      ProxNext(1, block, in, out);
       StepSums sums;
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         pixels_.step(count, in + j, out + j, first + k, now + k, T(1 / growth_), next + k,
@@ -238,7 +254,7 @@ class Alternating {
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         pixels_.extrapolate(count, previous + k, T(1), now + k, before + k, beta, in + j);
       });
-      ProxBlock(block, weights_[axis], in, out);
+      ProxNext(axis, block, in, out);
       StepSums sums;
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         pixels_.step(count, in + j, out + j, previous + k, now + k, T(1), before + k, result + k,
@@ -265,6 +281,7 @@ class Alternating {
   const PixelKernels<T>& pixels_ = Pixels<T>();
   std::vector<LineBlocks> blocks_;
   std::vector<Buffer<T>> results_;
+  std::vector<bool> solved_;  // along each axis, whether there is a result
   std::vector<Dual> duals_;
   Buffer<T> w_;  // w of the optimised sweep before
   bool optimised_ = false, solved_first_ = false;

@@ -10,9 +10,11 @@
 
 namespace jaxtv {
 
-// Reads the lines of the block from its buffer `in` and writes their prox to its buffer `out`.
+// Reads the lines of the block from its buffer `in` and writes their prox to its buffer `out`,
+// which holds that of lines near by if `near`.
 template <typename T>
-void ProxBlock(const LineBlock& block, const AxisWeights<T>& weights, const T* in, T* out) {
+void ProxBlock(const LineBlock& block, const AxisWeights<T>& weights, const T* in, T* out,
+               bool near) {
   const Lines& lines = block.lines;
   WeightLayout layout;
   const T* lam = weights.data;
@@ -23,7 +25,7 @@ void ProxBlock(const LineBlock& block, const AxisWeights<T>& weights, const T* i
     layout.stride[0] = lines.inner == 1 ? lines.length : 1;
     layout.edge_stride = lines.inner == 1 ? 1 : block.stride;
   }
-  ProxLines(lines, layout, in, lam, out, 0, lines.count());
+  (near ? ProxLinesNear<T> : ProxLines<T>)(lines, layout, in, lam, out, 0, lines.count());
 }
 
 }  // namespace jaxtv

@@ -15,4 +15,9 @@ template <typename T>
 void ProxLines(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
                int64_t begin, int64_t end);
 
+// The same where `y` holds the prox of lines near to these, which saves time.
+template <typename T>
+void ProxLinesNear(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
+                   int64_t begin, int64_t end);
+
 }  // namespace jaxtv

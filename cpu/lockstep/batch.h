@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstring>
-#include <type_traits>
 
 #include "cpu/lockstep/kernels.h"
 #include "cpu/lockstep/run_values.h"
@@ -27,6 +26,20 @@ constexpr int64_t PitchOf(int64_t length) {
   return pitch * int64_t(sizeof(T)) % 1024 < 64 ? pitch + 64 / int64_t(sizeof(T)) : pitch;
 }
 
+// Carves arrays, aligned to vectors, from one block of memory; from null, to count its bytes.
+struct Carver {
+  char* memory;
+  int64_t bytes = 0;
+
+  explicit Carver(void* block) : memory(static_cast<char*>(block)) {}
+
+  template <typename E>
+  void operator()(E*& part, int64_t size) {
+    part = reinterpret_cast<E*>(memory + bytes);
+    bytes += (size * int64_t(sizeof(E)) + 63) / 64 * 64;
+  }
+};
+
 // Scratch memory of a batch, carved from one block.
 template <typename T>
 struct Scratch {
@@ -46,21 +59,18 @@ struct Scratch {
   Scratch(void* memory, int64_t count, int64_t length, bool per_edge) {
     const int64_t row = kLanes<T>, lanes = TilesOf<T>(count) * row, samples = lanes * length;
     const int64_t walked = (lanes + 1) * PitchOf<T>(length);
-    const auto take = [&](auto*& part, int64_t size) {
-      part = reinterpret_cast<std::remove_reference_t<decltype(part)>>(static_cast<char*>(memory) +
-                                                                       bytes);
-      bytes += (size * int64_t(sizeof(*part)) + 63) / 64 * 64;
-    };
-    take(tiles, samples);
-    take(weight_tiles, per_edge ? samples : lanes);
-    take(lines, walked);
-    take(edges, per_edge ? walked : 0);
-    take(log, samples + row);
-    take(marks, samples + row);
-    take(queue, lanes + row);
-    take(queue_shift, lanes + row);
-    take(queue_weight, lanes + row);
-    take(over, lanes);
+    Carver carve(memory);
+    carve(tiles, samples);
+    carve(weight_tiles, per_edge ? samples : lanes);
+    carve(lines, walked);
+    carve(edges, per_edge ? walked : 0);
+    carve(log, samples + row);
+    carve(marks, samples + row);
+    carve(queue, lanes + row);
+    carve(queue_shift, lanes + row);
+    carve(queue_weight, lanes + row);
+    carve(over, lanes);
+    bytes = carve.bytes;
   }
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The walk of core/tv1d.h and the run values of core/run.h in lock step, one line per vector lane.
 //
-// The parts: batch.h for many lines, on walk.h and run_values.h, and pull_back.h for the
-// derivative.
+// The parts: batch.h for many lines, on walk.h and run_values.h, near_batch.h for lines whose jumps
+// are nearly known, on active_set.h, and pull_back.h for the derivative.
 #include "cpu/lockstep/kernels.h"
 
 #include "cpu/lockstep/batch.h"
+#include "cpu/lockstep/near_batch.h"
 #include "cpu/lockstep/pull_back.h"
 #include "cpu/lockstep/run_values.h"
 #include "cpu/lockstep/walk.h"
@@ -22,6 +23,20 @@ void Prox(const LineBatch<T>& batch, void* scratch, bool* solved) {
   } else {
     ProxBatch<T, true>(batch, scratch, solved);
   }
+}
+
+template <typename T>
+void Near(const LineBatch<T>& batch, void* scratch, bool* solved) {
+  if (batch.edge_stride == 0) {
+    ProxNear<T, false>(batch, scratch, solved);
+  } else {
+    ProxNear<T, true>(batch, scratch, solved);
+  }
+}
+
+template <typename T>
+int64_t NearScratchBytes(int64_t length, bool edges) {
+  return NearScratch<T>(nullptr, length, edges).bytes;
 }
 
 template <typename T>
@@ -131,9 +146,9 @@ int64_t ScratchBytes(int64_t lines, int64_t length, bool edges) {
 }
 
 template <typename T>
-constexpr LaneKernels<T> kKernels = {BatchLines<T>,  ScratchBytes<T>, Prox<T>,
-                                     PullBack<T>,    WalkPieces<T>,   WalkScratchBytes<T>,
-                                     ChunkValues<T>, kLanes<T>,       ExtentOf<T>};
+constexpr LaneKernels<T> kKernels = {
+    BatchLines<T>, ScratchBytes<T>,     Prox<T>,        Near<T>,   NearScratchBytes<T>, PullBack<T>,
+    WalkPieces<T>, WalkScratchBytes<T>, ChunkValues<T>, kLanes<T>, ExtentOf<T>};
 
 }  // namespace
 

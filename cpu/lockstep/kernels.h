@@ -81,6 +81,10 @@ struct LaneKernels {
   // The prox of lines of at least two samples. Lines that need no solving, or another unit for it,
   // are left to the caller, and those that `finish` could not: where not `solved`, y is undefined.
   void (*prox)(const LineBatch<T>& batch, void* scratch, bool* solved);
+  // The same where y holds the prox of lines near to these, which saves time. Where two jumps tie
+  // but for rounding, it may keep the other one.
+  void (*prox_near)(const LineBatch<T>& batch, void* scratch, bool* solved);
+  int64_t (*near_scratch)(int64_t length, bool edges);
   // The derivative pulled back, but x_bar of a line whose only weight is 0 is the mean too, not v.
   // Scratch memory: three samples for each sample of a line, in each lane.
   void (*pull_back)(const PullBackBatch<T>& lines, void* scratch);
