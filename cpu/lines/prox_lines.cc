@@ -18,8 +18,9 @@ namespace {
 constexpr int64_t kMinLines = 4;
 
 template <typename T>
-const LaneKernels<T>* LanesFor(int64_t lines, int64_t length) {
-  return lines < kMinLines || length < 2 || length > kLongLine ? nullptr : Lanes<T>();
+const LaneKernels<T>* LanesFor(int64_t lines, int64_t length, bool near) {
+  if (lines < kMinLines || length < 2 || length > kLongLine) return nullptr;
+  return near ? NearLanes<T>() : Lanes<T>();
 }
 
 // Memory for batches of at most `lines` lines, of which `scratch` bytes are for the kernels. `ok`
@@ -88,7 +89,7 @@ void Prox(const Lines& lines, const WeightLayout& weights, const T* x, const T* 
     ProxLongLines(alone, lines, weights, x, lam, y, begin, end);
     return;
   }
-  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n)) {
+  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n, near)) {
     begin = ProxInLanes(*lanes, lines, weights, x, lam, y, begin, end, near);
   }
   for (; begin < end; ++begin) {

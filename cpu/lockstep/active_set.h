@@ -50,6 +50,7 @@ struct ActiveSet {
   uint32_t* jumps;    // up or down behind the sample
   uint32_t* steps;    // y rises or falls behind the last sample of a run
   uint32_t* records;  // u exceeds w or -w, by more than anywhere behind in its run
+  uint32_t* changes;  // of the jumps in the last round
   T* origins;         // the first sample of the run
   T* shifts;          // at the last sample of a run, its value less that
 };
@@ -62,9 +63,10 @@ void TakeJumps(const T* near, uint32_t active, const ActiveSet<T>& set) {
   for (int64_t k = 0; k + 1 < set.length; ++k) {
     const Vec<T> next = Load<Vec<T>>(near + (k + 1) * kLanes<T>);
     set.jumps[k] = PairsOf<T>(And(m, Less(here, next)), And(m, Less(next, here)));
+    set.changes[k] = 0;
     here = next;
   }
-  set.jumps[set.length - 1] = 0;
+  set.jumps[set.length - 1] = set.changes[set.length - 1] = 0;
 }
 
 // The values of the runs between the jumps.
@@ -99,7 +101,7 @@ void CheckRuns(const ActiveSet<T>& set) {
   constexpr int kRow = kLanes<T>;
   // Rounding adds up along a run, and a jump that answers to no more than it would be removed
   // again.
-  constexpr T kBound = T(1) + T(32) * std::numeric_limits<T>::epsilon();
+  constexpr T kBound = T(1) + T(4) * std::numeric_limits<T>::epsilon();
   using V = Vec<T>;
   const ActiveSet<T> s = set;
   const V zero{};
@@ -129,19 +131,32 @@ void CheckRuns(const ActiveSet<T>& set) {
   }
 }
 
-// Keeps the jumps that y steps like, and adds the first record of each run. Returns the lanes of
-// `active` whose jumps this changed.
+// In the lanes of `active`, keeps the jumps that y steps like, and adds the first record of each
+// run. Returns the lanes in which this changed jumps. A lane in which it only adds what it removed
+// in the round before, or the other way round, would go to and fro, as rounding has it: it goes
+// without these jumps and is active no more.
 template <typename T>
-uint32_t ReviseJumps(uint32_t active, const ActiveSet<T>& set) {
-  uint32_t open = active | active << 16, changed = 0;
+uint32_t ReviseJumps(const ActiveSet<T>& set, uint32_t* active) {
+  const uint32_t live = *active | *active << 16;
+  uint32_t open = live, changed = 0, new_changes = 0;
   for (int64_t k = 0; k < set.length; ++k) {
     const uint32_t jumps = set.jumps[k], record = set.records[k];
-    const uint32_t revised = (jumps & set.steps[k]) | (record & open);
-    open = (open & ~record) | jumps | jumps << 16 | jumps >> 16;
-    changed |= jumps ^ revised;
-    set.jumps[k] = revised;
+    const uint32_t kept = jumps & (set.steps[k] | ~live), added = record & open;
+    const uint32_t change = (jumps ^ kept) | added;
+    open = (open & ~record) | ((jumps | jumps << 16 | jumps >> 16) & live);
+    changed |= change;
+    new_changes |= change ^ set.changes[k];
+    set.changes[k] = change;
+    set.jumps[k] = kept | added;
   }
-  return (changed | changed >> 16) & 0xffff;
+  changed = (changed | changed >> 16) & 0xffff;
+  const uint32_t cycling = changed & ~(new_changes | new_changes >> 16);
+  if (cycling != 0) {
+    const uint32_t without = ~(cycling | cycling << 16);
+    for (int64_t k = 0; k < set.length; ++k) set.jumps[k] &= ~set.changes[k] | without;
+    *active &= ~cycling;
+  }
+  return changed;
 }
 
 // Writes the values of the runs to all of their samples.

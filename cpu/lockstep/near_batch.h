@@ -29,6 +29,7 @@ struct NearScratch {
     carve(set.jumps, length);
     carve(set.steps, length);
     carve(set.records, length);
+    carve(set.changes, length);
     carve(set.origins, samples);
     carve(set.shifts, samples);
     carve(line, length);
@@ -74,14 +75,14 @@ void ProxNear(const LineBatch<T>& batch, void* memory, bool* solved) {
     ReadTile(batch.lam + first, lanes, batch.edge_stride, kEdges ? n - 1 : 1, scratch.weights);
     ReadTile<T>(batch.y + first, lanes, batch.stride, n, set.shifts);
     Vec<T> ranges;
-    const uint32_t active = Prepare<T, kEdges>(scratch.tile, n, scratch.weights, &ranges);
+    uint32_t active = Prepare<T, kEdges>(scratch.tile, n, scratch.weights, &ranges);
     for (int l = 0; l < lanes; ++l) solved[first + l] = active >> l & 1;
     TakeJumps<T>(set.shifts, active, set);
     uint32_t changed = active;
     for (int round = 0; changed != 0 && round < kMostRounds; ++round) {
       SolveRuns<T, kEdges>(set);
       CheckRuns<T, kEdges>(set);
-      changed = ReviseJumps<T>(active, set);
+      changed = ReviseJumps<T>(set, &active);
     }
     if (changed != 0) {
       for (int l = 0; l < lanes; ++l) {

@@ -26,19 +26,34 @@ inline const LaneSet* LaneSetOfThisProcessor() {
   return nullptr;
 }
 
+template <typename T>
+const LaneKernels<T>& KernelsFor(const LaneSet& set) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return set.f32;
+  } else {
+    return set.f64;
+  }
+}
+
 // The kernels for samples of type T; null where scalar code is at least as fast.
 template <typename T>
 const LaneKernels<T>* Lanes() {
   constexpr int64_t kMinLanes = 4;  // two are slower than scalar code
   static const LaneSet* const set = LaneSetOfThisProcessor();
-  if (set == nullptr) return nullptr;
-  const LaneKernels<T>* lanes;
-  if constexpr (sizeof(T) == sizeof(float)) {
-    lanes = &set->f32;
-  } else {
-    lanes = &set->f64;
-  }
-  return lanes->lanes < kMinLanes ? nullptr : lanes;
+  if (set == nullptr || KernelsFor<T>(*set).lanes < kMinLanes) return nullptr;
+  return &KernelsFor<T>(*set);
+}
+
+// The kernels for lines whose jumps are nearly known. There is no scalar code that gives the same
+// results where two jumps tie but for rounding, so that some are used wherever they are compiled.
+template <typename T>
+const LaneKernels<T>* NearLanes() {
+#if defined(JAXTV_LANES)
+  static const LaneSet* const set = LaneSetOfThisProcessor();
+  return &KernelsFor<T>(set ? *set : portable::Kernels());
+#else
+  return nullptr;
+#endif
 }
 
 }  // namespace jaxtv

@@ -24,7 +24,7 @@ constexpr int64_t kNewtonSteps = 100;
 
 template <typename T>
 struct Answers {
-  std::vector<T> y, x_bar, lam_bar, newton;
+  std::vector<T> y, near, x_bar, lam_bar, newton;
   std::vector<int32_t> steps;
   bool threads_agree = true, parts_agree = true;
 };
@@ -62,6 +62,21 @@ void SolveAll(const Case<T>& c, Answers<T>& a) {
   }
 }
 
+// The prox by way of a guess: the answer, another line's, the samples, or noise.
+template <typename T>
+void SolveNear(const Case<T>& c, Answers<T>& a) {
+  const int64_t count = c.lines.count();
+  a.near = a.y;
+  for (int64_t l = 0; l < count; ++l) {
+    const std::vector<T>* const guesses[] = {&a.y, &a.y, &c.x, &c.v};
+    for (int64_t k = 0; k < c.lines.length; ++k) {
+      const int64_t of = l % 4 == 1 ? count - 1 - l : l;
+      c.lines.At(a.near.data(), l)[k] = c.lines.At(guesses[l % 4]->data(), of)[k];
+    }
+  }
+  jaxtv::ProxLinesNear<T>(c.lines, c.weights, c.x.data(), c.lam.data(), a.near.data(), 0, count);
+}
+
 template <typename T>
 void PullBackAll(const Case<T>& c, Answers<T>& a) {
   const jaxtv::PullBackOperands<T> p = {c.lines,    c.weights,      a.y.data(),      c.lam.data(),
@@ -93,6 +108,7 @@ Answers<T> AnswersTo(const Case<T>& c, bool newton) {
   a.y = a.x_bar = Unwritten<T>(samples);
   a.lam_bar = Unwritten<T>(count * (c.per_edge() ? c.edges() : 1));
   SolveAll(c, a);
+  SolveNear(c, a);
   PullBackAll(c, a);
   if (newton && c.lines.length <= kNewtonLength) {
     a.newton = Unwritten<T>(samples);
@@ -103,7 +119,7 @@ Answers<T> AnswersTo(const Case<T>& c, bool newton) {
 
 // The largest errors seen of one type, in the units of fuzz_checks.h.
 struct Worst {
-  Real prox = 0, level = 0, pull_back = 0, newton = 0;
+  Real prox = 0, level = 0, near = 0, pull_back = 0, newton = 0;
 };
 
 // The errors that are conceded.
@@ -150,6 +166,11 @@ std::string Fault(const Case<T>& c, const Answers<T>& a, int64_t l, Worst* worst
   if (!a.parts_agree) return "other bits beside other lines";
   const LineOf<T> line{c.LineOfX(l), c.LineOfLam(l), c.lines.At(a.y.data(), l), n};
   if (auto fault = ProxFault(line, 0, &worst->prox, &worst->level); !fault.empty()) return fault;
+  const LineOf<T> near{line.x, line.lam, c.lines.At(a.near.data(), l), n};
+  Real level = 0;
+  if (auto fault = ProxFault(near, 0, &worst->near, &level); !fault.empty()) {
+    return "from a guess: " + fault;
+  }
   if (n > 0 && line.y[0] == line.y[0]) {
     const Lines sums{c.lines.outer, c.per_edge() ? c.edges() : 1, c.lines.inner};
     const PulledBack<T> pulled{c.lines.At(c.v.data(), l), c.lines.At(a.x_bar.data(), l),
@@ -161,7 +182,6 @@ std::string Fault(const Case<T>& c, const Answers<T>& a, int64_t l, Worst* worst
   if (a.newton.empty()) return "";
   const LineOf<T> newton{line.x, line.lam, c.lines.At(a.newton.data(), l), n};
   if (a.steps[size_t(l)] < 0 || a.steps[size_t(l)] > kNewtonSteps) return "Newton: steps";
-  Real level = 0;
   const auto fault = ProxFault(newton, NewtonError(line), &worst->newton, &level);
   return fault.empty() ? "" : "Newton: " + fault;
 }
@@ -180,7 +200,10 @@ uint64_t Digest(uint64_t before, const std::vector<T>& values) {
 
 template <typename T>
 uint64_t Digest(uint64_t before, const Answers<T>& a) {
-  return Digest(Digest(Digest(Digest(before, a.y), a.x_bar), a.lam_bar), a.newton);
+  for (const auto* part : {&a.y, &a.near, &a.x_bar, &a.lam_bar, &a.newton}) {
+    before = Digest(before, *part);
+  }
+  return before;
 }
 
 }  // namespace fuzz

@@ -70,8 +70,8 @@ void Take(const Case<T>& c, bool newton, int64_t batch, bool check, Tally* tally
 }
 
 void Print(const char* type, const Worst& w) {
-  std::printf("worst %s prox %.2Lf level %.2Lf pull_back %.2Lf newton %.2Lf\n", type, w.prox,
-              w.level, w.pull_back, w.newton);
+  std::printf("worst %s prox %.2Lf level %.2Lf near %.2Lf pull_back %.2Lf newton %.2Lf\n", type,
+              w.prox, w.level, w.near, w.pull_back, w.newton);
 }
 
 int Run(uint64_t seed, int64_t first, int64_t count, int64_t block, bool check) {

@@ -110,6 +110,48 @@ int CheckBatch(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, boo
   return wrong;
 }
 
+// Within a few roundings of the samples.
+template <typename T>
+bool Close(const std::vector<T>& a, const std::vector<T>& b, const std::vector<T>& x) {
+  T most = 0, off = 0;
+  for (size_t k = 0; k < x.size(); ++k) {
+    most = std::max(most, std::abs(x[k]));
+    off = std::max(off, std::abs(a[k] - b[k]));
+  }
+  return off <= 16 * std::numeric_limits<T>::epsilon() * most;
+}
+
+// From guesses, the first of which are good, and some so bad that another method takes over.
+template <typename T>
+int CheckNear(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, bool per_edge) {
+  std::mt19937 random(3);
+  std::vector<std::vector<T>> xs, ws, want, ys;
+  std::vector<const T*> x, w;
+  std::vector<T*> y;
+  for (int64_t l = 0; l < count; ++l) {
+    xs.push_back(Signal<T>(l, n, random));
+    ws.push_back(per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(l % 5)});
+    for (T& v : ws.back()) v = std::abs(v);
+    want.emplace_back(n);
+    jaxtv::ProxLine<T>({xs[l].data(), 1}, {ws[l].data(), per_edge}, n, {want[l].data(), 1});
+    ys.push_back(want[l]);
+    for (int64_t k = 0; l >= 10 && k < n; ++k) ys[l][k] = l % 2 ? T(k % 2) : xs[l][k / 2];
+  }
+  for (int64_t l = 0; l < count; ++l) {
+    x.push_back(xs[l].data());
+    w.push_back(ws[l].data());
+    y.push_back(ys[l].data());
+  }
+  given_up.clear();
+  const std::unique_ptr<bool[]> solved(new bool[size_t(count)]);
+  const jaxtv::Memory scratch = jaxtv::AllocateVectors(lanes.near_scratch(n, per_edge));
+  lanes.prox_near({count, n, 1, per_edge, x.data(), w.data(), y.data(), Finish<T>}, scratch.get(),
+                  solved.get());
+  int wrong = count == 37 && n == 400 && given_up.empty();
+  for (int64_t l = 0; l < count; ++l) wrong += solved[l] && !Close(ys[l], want[l], xs[l]);
+  return wrong;
+}
+
 template <typename T>
 int CheckLong(const jaxtv::LaneKernels<T>& lanes, int64_t kind, int64_t n, bool per_edge, T lam) {
   std::mt19937 random(2);
@@ -133,6 +175,7 @@ int Check(const jaxtv::LaneKernels<T>& lanes) {
     for (int64_t n : {2, 3, 16, 65, 400}) {
       for (int64_t count : {1, 5, 37}) {
         for (double lam : {0.3, 20.0}) wrong += CheckBatch<T>(lanes, count, n, per_edge, T(lam));
+        wrong += CheckNear<T>(lanes, count, n, per_edge);
       }
     }
     for (int64_t kind : {0, 1, 2, 4}) {
