@@ -3,7 +3,8 @@
 //
 // Nodes are the runs of fused pixels along the last axis; a fused edge along another axis joins two
 // of them. Union-find with the smaller number as root: the result does not depend on the order of
-// the unions, so stripes of the image are labelled side by side and joined afterwards.
+// the unions. Stripes of the image are labelled and added up side by side; what is left to do for
+// all of them in turn is to link the local roots of stripes that touch.
 #pragma once
 
 #include <algorithm>
@@ -33,38 +34,45 @@ class Components {
         label_(image.pixels()),
         last_(image.pixels()),
         parent_(image.pixels()),
-        mean_(image.pixels()),
-        count_(image.pixels()) {}
+        local_(image.pixels()),
+        root_(image.pixels()),
+        sum_(image.pixels()),
+        count_(image.pixels()),
+        mean_(image.pixels()) {}
 
   template <typename Run>
   void Label(const Run& run, const FusedEdges& fused) {
-    run(stripes_, [&](int64_t begin, int64_t end) {
-      for (int64_t s = begin; s < end; ++s) {
-        LabelRuns(s, fused.back().data());
-        Join(s, fused, /*inside=*/true);
-      }
+    ForStripes(run, [&](int64_t s) {
+      LabelRuns(s, fused.back().data());
+      Join(s, fused, /*inside=*/true, [](int32_t) {});
+      // A parent is a smaller number, so it has found its root before.
+      ForRuns(s, [&](int32_t id) { local_[id] = parent_[id] = parent_[parent_[id]]; });
     });
-    for (int64_t s = 0; s < stripes_; ++s) Join(s, fused, /*inside=*/false);
-    // A parent is a smaller number, so it has found its root before.
-    ForRuns([&](int32_t id) { parent_[id] = parent_[parent_[id]]; });
+    linked_.clear();
+    for (int64_t s = 0; s < stripes_; ++s) {
+      Join(s, fused, /*inside=*/false, [&](int32_t local) { linked_.push_back(local); });
+    }
+    for (const int32_t local : linked_) parent_[local] = Root(local);
+    ForStripes(
+        run, [&](int64_t s) { ForRuns(s, [&](int32_t id) { root_[id] = parent_[local_[id]]; }); });
   }
 
   // mean(k) becomes the mean of `values` over the component of pixel k. Sums are of deviations from
   // one of them, as in core/run.h, so that the mean of a constant is that constant.
   template <typename Run, typename T>
   void Average(const Run& run, const T* values) {
-    run(stripes_, [&](int64_t begin, int64_t end) {
-      for (int64_t s = begin; s < end; ++s) SumRuns(s, values);
+    ForStripes(run, [&](int64_t s) {
+      SumRuns(s, values);
+      ForRuns(s, [&](int32_t id) {
+        if (local_[id] != id) AddTo(local_[id], id);
+      });
     });
-    ForRuns([&](int32_t id) {
-      const int32_t root = parent_[id];
-      if (root == id) return;
-      mean_[root] += mean_[id];
-      count_[root] += count_[id];
-    });
-    ForRuns([&](int32_t id) {
-      const int32_t root = parent_[id];
-      mean_[id] = root == id ? Origin(id, values) + mean_[id] / double(count_[id]) : mean_[root];
+    for (const int32_t local : linked_) AddTo(root_[local], local);
+    ForStripes(run, [&](int64_t s) {
+      ForRuns(s, [&](int32_t id) {
+        const int32_t root = root_[id];
+        mean_[id] = Origin(root, values) + sum_[root] / double(count_[root]);
+      });
     });
   }
 
@@ -79,13 +87,18 @@ class Components {
  private:
   static constexpr int64_t kStripe = 8192;  // pixels
 
-  // Calls f for the numbers of all runs, ascending.
+  template <typename Run, typename F>
+  void ForStripes(const Run& run, const F& f) {
+    run(stripes_, [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) f(s);
+    });
+  }
+
+  // Calls f for the numbers of the runs of a stripe, ascending.
   template <typename F>
-  void ForRuns(const F& f) {
-    for (int64_t s = 0; s < stripes_; ++s) {
-      const int32_t first = int32_t(s * rows_per_stripe_ * length_);
-      for (int32_t id = first; id < first + runs_[s]; ++id) f(id);
-    }
+  void ForRuns(int64_t s, const F& f) {
+    const int32_t first = int32_t(s * rows_per_stripe_ * length_);
+    for (int32_t id = first; id < first + runs_[s]; ++id) f(id);
   }
 
   int64_t RowsEnd(int64_t s) const { return std::min(rows_, (s + 1) * rows_per_stripe_); }
@@ -104,14 +117,16 @@ class Components {
   }
 
   // Joins the runs of the rows of a stripe to those of the next rows along every axis but the last:
-  // of the next rows `inside` the stripe, or of those outside.
-  void Join(int64_t s, const FusedEdges& fused, bool inside) {
+  // of the next rows `inside` the stripe, or of those outside. Calls linked(id) for what is no root
+  // any more.
+  template <typename Linked>
+  void Join(int64_t s, const FusedEdges& fused, bool inside, const Linked& linked) {
     for (int a = 0; a + 1 < image_.axes(); ++a) {
       const int64_t step = image_.Along(a).inner;
       for (int64_t row = s * rows_per_stripe_; row < RowsEnd(s); ++row) {
         const int64_t next = row + step / length_;
         if (next < rows_ && (next < RowsEnd(s)) == inside) {
-          JoinRow(row * length_, step, fused[a].data(), fused.back().data());
+          JoinRow(row * length_, step, fused[a].data(), fused.back().data(), linked);
         }
       }
     }
@@ -119,7 +134,9 @@ class Components {
 
   // Two runs are joined at the first fused edge between them: at any other one, both go on from the
   // edge before, which is fused too.
-  void JoinRow(int64_t first, int64_t step, const uint8_t* fused, const uint8_t* along) {
+  template <typename Linked>
+  void JoinRow(int64_t first, int64_t step, const uint8_t* fused, const uint8_t* along,
+               const Linked& linked) {
     constexpr int64_t kPart = 256;
     uint8_t meet[kPart];
     int32_t places[kPart];
@@ -135,14 +152,19 @@ class Components {
         places[found] = int32_t(from + i);
         found += meet[i];
       }
-      for (int64_t j = 0; j < found; ++j) Union(label_[places[j]], label_[places[j] + step]);
+      for (int64_t j = 0; j < found; ++j) {
+        Union(label_[places[j]], label_[places[j] + step], linked);
+      }
     }
   }
 
-  void Union(int32_t a, int32_t b) {
+  template <typename Linked>
+  void Union(int32_t a, int32_t b, const Linked& linked) {
     a = Root(a);
     b = Root(b);
+    if (a == b) return;
     parent_[std::max(a, b)] = std::min(a, b);
+    linked(std::max(a, b));
   }
 
   int32_t Root(int32_t id) {
@@ -151,6 +173,11 @@ class Components {
       id = parent_[id];
     }
     return id;
+  }
+
+  void AddTo(int32_t to, int32_t id) {
+    sum_[to] += sum_[id];
+    count_[to] += count_[id];
   }
 
   template <typename T>
@@ -164,10 +191,11 @@ class Components {
     int64_t row = s * rows_per_stripe_;
     for (; row + kRows <= RowsEnd(s); row += kRows) SumRows<kRows>(row * length_, values);
     for (; row < RowsEnd(s); ++row) SumRows<1>(row * length_, values);
-    const int32_t first = int32_t(s * rows_per_stripe_ * length_);
-    for (int32_t id = first; id < first + runs_[s]; ++id) {
-      count_[id] = last_[id] - (id > first ? last_[id - 1] : first - 1);
-    }
+    int32_t before = int32_t(s * rows_per_stripe_ * length_) - 1;
+    ForRuns(s, [&](int32_t id) {
+      count_[id] = last_[id] - before;
+      before = last_[id];
+    });
   }
 
   // The sums of the runs of some rows. Without branches, as runs are short and of any length.
@@ -180,9 +208,9 @@ class Components {
       for (int r = 0; r < kRows; ++r) {
         const int64_t k = first + r * length_ + i;
         const int32_t id = label_[k];
-        sum[r] = If(id == run[r], sum[r]) + (double(values[k]) - Origin(parent_[id], values));
+        sum[r] = If(id == run[r], sum[r]) + (double(values[k]) - Origin(root_[id], values));
         run[r] = id;
-        mean_[id] = sum[r];
+        sum_[id] = sum[r];
       }
     }
   }
@@ -202,8 +230,11 @@ class Components {
   Buffer<int32_t> label_;
   Buffer<int32_t> last_;  // the last pixel of a run
   Buffer<int32_t> parent_;
-  Buffer<double> mean_;  // the mean over a run's component; until it is known, sums
+  Buffer<int32_t> local_, root_;  // the root of a run, in its stripe and in the image
+  std::vector<int32_t> linked_;   // the local roots that are not roots of the image
+  Buffer<double> sum_;            // over a run, a local root's component, a component
   Buffer<int32_t> count_;
+  Buffer<double> mean_;  // that of a run's component
 };
 
 }  // namespace jaxtv
