@@ -53,9 +53,9 @@ def in_step(counted: str, images: int, side: int, pixel_bytes: int) -> Kernel:
 
 
 SWEEP, REVERSE = "SweepInStep<float>, 8192 x 32, noise, lam", "ReverseInStep<float>, any line"
-ROWS, COLUMNS = "ProxWalk<StagedRows>", "ProxWalk<StagedColumns>"
-PULL_ROWS, PULL_COLUMNS = (f"PullBackWalk<Staged{x}>, any line" for x in ("Rows", "Columns"))
-OF_WARPS = "PullBackWarps<WarpShape<{}> >, any line"
+ROWS, COLUMNS = "ProxWalk<StagedRows, float>", "ProxWalk<StagedColumns, float>"
+PULL_ROWS, PULL_COLUMNS = (f"PullBackWalk<Staged{x}, float>, any line" for x in ("Rows", "Columns"))
+OF_WARPS = "PullBackWarps<WarpShape<{}>, float>, any line"
 
 # By the beginning of the row in results/h200.md: the kernels forward, and those added backward.
 CASES = {
@@ -115,6 +115,18 @@ def measured() -> list[tuple[str, float, float]]:
     text = (ROOT / "benchmarks" / "results" / "h200.md").read_text()
     rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) \([\d.]+\) \|[^|]*\| ([\d.]+) \(", text, re.M)
     return [(name, float(forward), float(both)) for name, forward, both in rows]
+
+
+def predicted(name: str) -> list[float]:
+    """Milliseconds of a case forward, and forward and backward, as far as the model goes."""
+    counted, total, found = counts(), 0.0, []
+    (kernels,) = [k for case, k in CASES.items() if name.startswith(case)] or [()]
+    for kernel in kernels:
+        if kernel is None:
+            break
+        total += milliseconds(kernel, counted[kernel.counted])
+        found.append(total)
+    return found
 
 
 def main() -> None:

@@ -90,12 +90,12 @@ OF_REVERSE = {
     "means": Pass("reverse_in_step.cu", "FADD", 1 / 3, without="FFMA"),
 }
 PASSES = {
-    "ProxWalk<StagedRows>": VECTORS | OF_PROX,
-    "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
+    "ProxWalk<StagedRows, float>": VECTORS | OF_PROX,
+    "ProxWalk<StagedColumns, float>": SCALARS | OF_PROX,
     "SweepInStep<float>": OF_SWEEPS,
     "ReverseInStep<float>": OF_REVERSE,
-    "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
-    "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
+    "PullBackWalk<StagedRows, float>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
+    "PullBackWalk<StagedColumns, float>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
 
 
@@ -108,7 +108,7 @@ def find_nvdisasm() -> str | None:
 
 # Without loops over samples: a warp goes at most once through all code, for a line of 32 times as
 # many samples as these.
-STRAIGHT = {f"PullBackWarps<WarpShape<{samples}> >": samples for samples in (8, 16, 32, 64)}
+STRAIGHT = {f"PullBackWarps<WarpShape<{samples}>, float>": samples for samples in (8, 16, 32, 64)}
 
 
 @functools.cache
