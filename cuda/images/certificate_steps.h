@@ -34,17 +34,16 @@ __device__ void ClampDuals(const LinePart& part, int64_t edges, const Line<const
 }
 
 // From such duals, which edges join, and the residual x - D^T p less the term of this axis; it
-// starts as x if x is given.
-template <typename T, typename Levels, typename Clamped>
-__device__ void SubtractDuals(const LinePart& part, const Lines& lines, const Line<const T>& w,
-                              const Levels& y, const Clamped& p, const T* x, double* residual,
-                              unsigned char* joined) {
-  const Line<unsigned char> equal = lines.At(joined, part.line);
-  const Line<double> r = lines.At(residual, part.line);
+// starts as x on the first one.
+template <typename T, typename Levels, typename Clamped, typename Samples, typename Residual,
+          typename Joined>
+__device__ void SubtractDuals(const LinePart& part, const Line<const T>& w, const Levels& y,
+                              const Clamped& p, bool is_first, const Samples& x,
+                              const Residual& residual, const Joined& joined) {
   part.ForSpread([&](int64_t k) {
-    equal[k] = k + 1 < lines.length && y[k] == y[k + 1] && w[k] > T(0);
-    const double before = x != nullptr ? double(lines.At(x, part.line)[k]) : r[k];
-    r[k] = before + (double(p[k]) - (k > 0 ? double(p[k - 1]) : 0.0));
+    joined[k] = k + 1 < part.length && y[k] == y[k + 1] && w[k] > T(0);
+    const double before = is_first ? double(x[k]) : residual[k];
+    residual[k] = before + (double(p[k]) - (k > 0 ? double(p[k - 1]) : 0.0));
   });
 }
 
@@ -57,25 +56,27 @@ __device__ void ReadDualsOfPart(const LinePart& part, const Lines& lines, const 
   const Line<T> out = lines.At(p, part.line);
   ClampDuals(part, lines.length - 1, w, y, v, out);
   __syncthreads();  // before a thread reads duals of other parts
-  SubtractDuals(part, lines, w, y, out, x, residual, joined);
+  SubtractDuals(part, w, y, out, x != nullptr, lines.At(x, part.line),
+                lines.At(residual, part.line), lines.At(joined, part.line));
 }
 
-// The same, staged in two numbers for each sample.
+// The same of rows, staged in two numbers for each sample.
 template <typename T>
 __device__ void ReadDualsOfStaged(const LinePart& part, const Lines& lines, const Line<const T>& w,
                                   const T* result, const T* dual, const T* x, T* p,
                                   double* residual, unsigned char* joined, T* cells) {
+  const int64_t first = lines.First(part.line);
   const StagedLine<T> y = StagedLineOf(part, lines.length, cells, 0, 2);
   const StagedLine<T> v = StagedLineOf(part, lines.length, cells, 1, 2);
   part.ForSpread([&](int64_t k) {
-    y[k] = lines.At(result, part.line)[k];
-    v[k] = lines.At(dual, part.line)[k];
+    y[k] = result[first + k];
+    v[k] = dual[first + k];
   });
   __syncwarp();  // no line belongs to two warps
   ClampDuals(part, lines.length - 1, w, y, v, v);
   __syncwarp();
-  SubtractDuals(part, lines, w, y, v, x, residual, joined);
-  part.ForSpread([&](int64_t k) { lines.At(p, part.line)[k] = v[k]; });
+  SubtractDuals(part, w, y, v, x != nullptr, x + first, residual + first, joined + first);
+  part.ForSpread([&](int64_t k) { p[first + k] = v[k]; });
 }
 
 // Votes counted since the last end of a piece, if there was one.

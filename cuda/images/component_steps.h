@@ -57,7 +57,8 @@ __device__ void ForRuns(const LinePart& part, int64_t length, const Starts& star
   }
 }
 
-// Each sample becomes a child of the first one of its run along the lines.
+// Each sample becomes a child of the first one of its run along the lines. Those alone can become
+// roots, at which sums are kept.
 template <typename Label>
 __device__ void LabelPart(const LinePart& part, const Lines& lines, const unsigned char* joined,
                           const Components<Label>& components) {
@@ -65,13 +66,14 @@ __device__ void LabelPart(const LinePart& part, const Lines& lines, const unsign
   const Line<Label> parent = lines.At(components.parent, part.line);
   ForRuns(
       part, lines.length, [&](int64_t k) { return k == 0 || !inside[k - 1]; },
-      [&](int64_t k, int64_t first) { parent[k] = Label(&parent[first] - components.parent); });
-  part.ForSpread([&](int64_t k) {
-    const int64_t at = &parent[k] - components.parent;
-    components.high[at] = components.low[at] = 0;
-    components.exponent[at] = 0;
-    components.count[at] = 0;
-  });
+      [&](int64_t k, int64_t first) {
+        const int64_t at = &parent[k] - components.parent;
+        parent[k] = Label(&parent[first] - components.parent);
+        if (k != first) return;
+        components.high[at] = components.low[at] = 0;
+        components.exponent[at] = 0;
+        components.count[at] = 0;
+      });
 }
 
 // Why any interleaving of threads gives the same components. While trees are linked (LinkSample), a
