@@ -33,6 +33,7 @@ class Kernel(NamedTuple):
     block_bytes: int
     pixel_bytes: int  # of memory, read and written
     times: int = 1  # launches of it
+    most_blocks: int = 32  # on a multiprocessor, as registers allow
 
 
 def walk(counted: str, lines: int, length: int, pixel_bytes: int) -> Kernel:
@@ -106,7 +107,7 @@ def on_chip(images: int, side: int, sweeps: int, tests: int) -> list[Kernel]:
     tiles = side * side / 32 / 8  # 32 samples of each warp
     of_passes = tiles * (sweeps * 2 * SWEEP_BESIDES + tests * sum(c for c, _ in PASSES_OF_TEST))
     block_bytes = side * side * 56  # ChipSpace of cuda/images/chip_image.h
-    return [Kernel(of_walks + of_passes, images * 8 * 32, 1, 1, 8, block_bytes, 0)]
+    return [Kernel(of_walks + of_passes, images * 8 * 32, 1, 1, 8, block_bytes, 0, 1, 2)]
 
 
 # By the beginning of the row in results/h200.md: the kernels forward, and those added backward.
@@ -177,7 +178,8 @@ def milliseconds(kernel: Kernel, counted: dict[str, float]) -> float:
     warps = math.ceil(kernel.lines / 32)
     blocks = math.ceil(warps / kernel.block_warps)
     at_once = SHARED // (kernel.block_bytes + OF_BLOCK) if kernel.block_bytes else 64
-    at_once = min(at_once, 64 // kernel.block_warps, math.ceil(blocks / MULTIPROCESSORS))
+    at_once = min(at_once, kernel.most_blocks, 64 // kernel.block_warps)
+    at_once = min(at_once, math.ceil(blocks / MULTIPROCESSORS))
     waves = blocks / (MULTIPROCESSORS * at_once)
     waves = max(1.0, waves) if at_once > 1 else math.ceil(waves)
     of_scheduler = at_once * kernel.block_warps / SCHEDULERS

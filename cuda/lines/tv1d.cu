@@ -45,7 +45,7 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kWarp)
+__global__ void __launch_bounds__(kWarp, kLineBlocks)
     ProxTile(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
              const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
              const WantedLines wanted) {
