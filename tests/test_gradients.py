@@ -269,9 +269,12 @@ HALF = [((3, 40), 1, 1), ((5, 33, 2), 1, 1), ((3, 9), 1, 8), ((2, 300), 1, 1)]
 @pytest.mark.parametrize("half", ["bfloat16", "float16"])
 @pytest.mark.parametrize(("shape", "axis", "edges"), HALF)
 def test_half_types_are_computed_in_float32(shape, axis, edges, half):
-    """Bit for bit what conversions around the call give: neither runs nor means are rounded."""
-    rng = np.random.default_rng(3)
-    x, dx, y_bar = (jnp.array(rng.normal(size=shape), half) for _ in range(3))
+    """Bit for bit what conversions around the call give: neither runs nor means are rounded.
+
+    Around a number at which levels of neighbouring runs are often rounded to one.
+    """
+    rng, large = np.random.default_rng(3), 0.8 / float(jnp.finfo(half).eps)
+    x, dx, y_bar = (jnp.array(k + rng.normal(size=shape), half) for k in (large, 0, 0))
     sizes = [edges if d == axis else 1 for d in range(len(shape))]
     lam, dlam = (jnp.array(rng.exponential(0.5, sizes), "float32") for _ in range(2))
     solve = functools.partial(jaxtv.forward.prox_tv_1d, axis=axis)
