@@ -29,7 +29,9 @@ import jaxtv
 from jaxtv._plain import sweeps as plain_sweeps
 from jaxtv._plain import tv1d as plain_lines
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))  # the examples
+# The model and the examples, also where Python keeps to safe paths.
+sys.path.append(str(pathlib.Path(__file__).resolve().parent))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 import gpu_model
 

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def test_every_case_runs():
     script = str(ROOT / "benchmarks" / "gpu_kernels.py")
     done = subprocess.run(
-        [sys.executable, script, "--quick"], capture_output=True, text=True, check=False
+        [sys.executable, "-P", script, "--quick"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
