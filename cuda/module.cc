@@ -6,6 +6,7 @@
 #include "cuda/images/sweeps.h"
 #include "cuda/images/work_space.h"
 #include "cuda/isotropic/steps.h"
+#include "cuda/lines/kernel_choice.h"
 #include "cuda/lines/tv1d_mass.h"
 #include "cuda/lines/tv1d_newton.h"
 #include "cuda/lines/work_space.h"
@@ -40,8 +41,16 @@ NB_MODULE(_cuda, module) {
         return sizes.size() == 2 && FitsShared(sizes[0], sizes[1], sample_bytes);
       });
   takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];
+  takes["jaxtv_prox_tv1d_unrounded"] = nanobind::cpp_function(
+      [](const std::vector<int64_t>& sizes, int64_t) { return sizes[0] <= kHalfLength; });
   takes["jaxtv_isotropic_steps"] = nanobind::cpp_function(&FitsRegion);
   module.attr("takes") = takes;
-  // Targets that read and write half types.
-  module.attr("half_types") = nanobind::make_tuple("jaxtv_sweeps", "jaxtv_sweeps_reverse");
+  // Targets that read and write half types, and up to which size along their axes.
+  nanobind::dict half_types;
+  half_types["jaxtv_prox_tv1d"] = kHalfLength;
+  half_types["jaxtv_prox_tv1d_unrounded"] = kHalfLength;
+  half_types["jaxtv_pull_back"] = kHalfLength;
+  half_types["jaxtv_sweeps"] = INT64_MAX;
+  half_types["jaxtv_sweeps_reverse"] = INT64_MAX;
+  module.attr("half_types") = half_types;
 }

@@ -4,6 +4,7 @@
 #include "cuda/images/sweeps.h"
 
 #include "cuda/common/call.h"
+#include "cuda/dispatch.h"
 #include "ffi/handlers.h"
 #include "ffi/sweeps.h"
 
@@ -19,14 +20,6 @@ struct Order {
   explicit Order(ffi::Span<const int64_t> axes)
       : height(axes[0] < axes[1] ? 0 : 1), width(1 - height) {}
 };
-
-// Calls run(T{}, S{}) with the types that images of this type are computed in and stored in.
-template <typename Run>
-ffi::Error DispatchStored(ffi::DataType type, const Run& run) {
-  if (type == ffi::F16) return run(float{}, __half{});
-  if (type == ffi::BF16) return run(float{}, __nv_bfloat16{});
-  return DispatchFloat(type, [&](auto zero) { return run(zero, zero); });
-}
 
 ffi::ErrorOr<SweepImages> ImagesOnChip(ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
                                        const SweepShape& shape) {

@@ -22,6 +22,11 @@ inline std::string ToString(ffi::AnyBuffer::Dimensions dims) {
   return text + "]";
 }
 
+// The type that arrays of a type are computed in, and that their weights have.
+inline ffi::DataType ComputedIn(ffi::DataType type) {
+  return type == ffi::F16 || type == ffi::BF16 ? ffi::F32 : type;
+}
+
 // The lines of an array of shape `dims` along `axis`.
 inline ffi::ErrorOr<Lines> LinesAlong(ffi::AnyBuffer::Dimensions dims, int64_t axis) {
   if (axis < 0 || axis >= int64_t(dims.size())) {
@@ -97,10 +102,11 @@ inline ffi::ErrorOr<WeightLayout> WeightsAlong(ffi::AnyBuffer::Dimensions lam,
   return BroadcastAlong("lam", lam, x, axis, std::max<int64_t>(x[axis] - 1, 0), "length - 1");
 }
 
-// An error unless `other` has the shape and dtype of `x`.
-inline ffi::Error CheckLike(ffi::AnyBuffer x, ffi::AnyBuffer other, const char* name) {
-  if (other.element_type() != x.element_type() ||
-      ToString(other.dimensions()) != ToString(x.dimensions())) {
+// An error unless `other` has the shape and dtype of `x`, or a half type that is computed in that.
+inline ffi::Error CheckLike(ffi::AnyBuffer x, ffi::AnyBuffer other, const char* name,
+                            bool or_half = false) {
+  const auto type = or_half ? ComputedIn(other.element_type()) : other.element_type();
+  if (type != x.element_type() || ToString(other.dimensions()) != ToString(x.dimensions())) {
     return ffi::Error::InvalidArgument(
         std::string("jaxtv: ") + name + " of shape " + ToString(other.dimensions()) +
         " must have the shape and dtype of x, " + ToString(x.dimensions()));
@@ -119,8 +125,9 @@ struct ProxLayout {
     if (lines.has_error()) return ffi::Unexpected(lines.error());
     const auto weights = WeightsAlong(lam.dimensions(), x.dimensions(), axis);
     if (weights.has_error()) return ffi::Unexpected(weights.error());
-    if (lam.element_type() != x.element_type()) {
-      return ffi::Unexpected(ffi::Error::InvalidArgument("jaxtv: lam must have the dtype of x"));
+    if (lam.element_type() != ComputedIn(x.element_type())) {
+      return ffi::Unexpected(ffi::Error::InvalidArgument(
+          "jaxtv: lam must have the dtype of x, of half types float32"));
     }
     if (auto error = CheckLike(x, y, "the result"); error.failure()) return ffi::Unexpected(error);
     return ProxLayout{*lines, *weights};
@@ -147,13 +154,18 @@ struct MassLayout {
   }
 };
 
-// The operands of the derivative of a TV prox y along `axis`, pulled back from v.
+// The operands of the derivative of a TV prox y along `axis`, pulled back from v, which may have a
+// half type that is computed in that of y if `or_half`.
 inline ffi::ErrorOr<ProxLayout> LayoutOfPullBack(ffi::AnyBuffer y, ffi::AnyBuffer lam,
                                                  ffi::AnyBuffer v, ffi::AnyBuffer x_bar,
-                                                 ffi::AnyBuffer lam_bar, int64_t axis) {
-  const auto layout = ProxLayout::Of(y, lam, x_bar, axis);
+                                                 ffi::AnyBuffer lam_bar, int64_t axis,
+                                                 bool or_half = false) {
+  const auto layout = ProxLayout::Of(y, lam, y, axis);
   if (layout.has_error()) return ffi::Unexpected(layout.error());
-  if (auto error = CheckLike(y, v, "v"); error.failure()) return ffi::Unexpected(error);
+  if (auto error = CheckLike(y, v, "v", or_half); error.failure()) return ffi::Unexpected(error);
+  if (auto error = CheckLike(v, x_bar, "the result"); error.failure()) {
+    return ffi::Unexpected(error);
+  }
   const auto wanted = y.dimensions(), given = lam_bar.dimensions();
   bool fits = lam_bar.element_type() == y.element_type() && given.size() == wanted.size();
   for (int64_t d = 0; fits && d < int64_t(wanted.size()); ++d) {

@@ -60,11 +60,6 @@ struct SweepShape {
   }
 };
 
-// The type that arrays of a type are computed in, and that their weights have.
-inline ffi::DataType ComputedIn(ffi::DataType type) {
-  return type == ffi::F16 || type == ffi::BF16 ? ffi::F32 : type;
-}
-
 // The weights along each of the axes.
 inline ffi::ErrorOr<std::vector<WeightLayout>> SweepWeights(ffi::RemainingArgs lams,
                                                             ffi::AnyBuffer x,

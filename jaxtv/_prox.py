@@ -120,7 +120,7 @@ def _prox_tv(
     lams = _arguments.weights_per_axis(lam, x, axes)
     duals = _duals_per_axis(init, x, axes)
     # Sweeps convert half types themselves, some as they read and write.
-    stored = len(axes) > 1 and bool(num_sweeps) and not return_info and x.size > 0
+    stored = bool(num_sweeps) and not return_info and x.size > 0
     operands = (x if stored else x.astype(primitive.computed_type(x.dtype)), *lams, *duals)
     wide, *placed = sharding.placed(axes, *operands)
     lams, duals = placed[: len(axes)], tuple(placed[len(axes) :])

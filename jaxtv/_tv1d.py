@@ -171,7 +171,9 @@ def _prox_tv_1d(
     weights = [lam]
     if data_weight is not None:
         weights.append(_arguments.sample_weights(data_weight, x, "data_weight"))
-    operands = sharding.placed((axis,), x.astype(lam.dtype), *weights)
+    # The direct method converts half types itself, short lines as it reads and writes.
+    stored = method == "direct" and len(weights) == 1 and not periodic
+    operands = sharding.placed((axis,), x if stored else x.astype(lam.dtype), *weights)
     rule = solve if both_modes else solve_reverse_only
     y, iterations = rule(*operands, axis=axis, method=method, periodic=periodic)
     return sharding.sharded_as(y.astype(x.dtype), x), LineInfo(iterations.squeeze(axis))

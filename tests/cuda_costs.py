@@ -66,6 +66,10 @@ VECTORS = {
     "load": Pass("staged_lines.h", r"LDG\.E\.128.*", 4),
     "store": Pass("staged_lines.h", r"STG\.E\.128", 4),
 }
+HALVES = {
+    "load": Pass("staged_lines.h", r"LDG\.E\.64.*", 4),
+    "store": Pass("staged_lines.h", r"STG\.E\.64", 4),
+}
 SCALARS = {"load": Pass("staged_lines.h", r"LDG\.E(\.CONSTANT)?", 1)}
 OF_PROX = {
     "clear": Pass("staged_lines.h", r"STS\.128", 4),
@@ -90,12 +94,13 @@ OF_REVERSE = {
     "means": Pass("reverse_in_step.cu", "FADD", 1 / 3, without="FFMA"),
 }
 PASSES = {
-    "ProxWalk<StagedRows>": VECTORS | OF_PROX,
-    "ProxWalk<StagedColumns>": SCALARS | OF_PROX,
+    "ProxWalk<StagedRows, float>": VECTORS | OF_PROX,
+    "ProxWalk<StagedRows, __nv_bfloat16>": HALVES | OF_PROX,
+    "ProxWalk<StagedColumns, float>": SCALARS | OF_PROX,
     "SweepInStep<float>": OF_SWEEPS,
     "ReverseInStep<float>": OF_REVERSE,
-    "PullBackWalk<StagedRows>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
-    "PullBackWalk<StagedColumns>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
+    "PullBackWalk<StagedRows, float>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
+    "PullBackWalk<StagedColumns, float>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
 
 
@@ -108,7 +113,7 @@ def find_nvdisasm() -> str | None:
 
 # Without loops over samples: a warp goes at most once through all code, for a line of 32 times as
 # many samples as these.
-STRAIGHT = {f"PullBackWarps<WarpShape<{samples}> >": samples for samples in (8, 16, 32, 64)}
+STRAIGHT = {f"PullBackWarps<WarpShape<{samples}>, float>": samples for samples in (8, 16, 32, 64)}
 
 
 @functools.cache
@@ -230,10 +235,10 @@ def table() -> str:
         for loop in found:
             sums[loop.source] += len(loop.instructions)
         rows += [f"{kernel:<44}{source:<20}{count:>12}" for source, count in sorted(sums.items())]
-    rows += ["", f"{'per sample':<68}{'all':>8}  parts"]
+    rows += ["", f"{'per sample':<76}{'all':>8}  parts"]
     for name, parts in per_sample().items():
         listed = ", ".join(f"{part} {count:.1f}" for part, count in parts.items())
-        rows.append(f"{name:<68}{sum(parts.values()):>8.1f}  {listed}")
+        rows.append(f"{name:<76}{sum(parts.values()):>8.1f}  {listed}")
     return "\n".join(rows) + "\n"
 
 

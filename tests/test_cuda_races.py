@@ -76,6 +76,7 @@ def run_all(emulated, shape, axis, answers):
         y = emulated.prox(x, weights, axis)
         jax.block_until_ready(emulated.pull_back(y, weights, v, axis))
     emulated.prox(jnp.stack([x[0], v[0]], axis=1), lam[:1, :1], 0).block_until_ready()
+    emulated.prox(x.at[0, 0].set(jnp.nan), lam[:, :1], axis).block_until_ready()
     # In step, with the threads of an image in one warp or not, and not in step.
     for images in (v[None, :, :40], v[None, :32, :40], v[None, :, :40].astype("float64")):
         emulated.sweeps(images).block_until_ready()
@@ -86,6 +87,10 @@ def run_all(emulated, shape, axis, answers):
     emulated.alternating(images, lams, duals, (0, 1), max_sweeps=1, unions=unions)
     one_weight = [jnp.full((1, 1, 1), 0.5, x.dtype)] * 2
     emulated.alternating(images, one_weight, duals, (0, 1), max_sweeps=1, unions=unions)
+    # As one image of rows, staged for its certificate.
+    rows, of_rows = [a.T[None].astype("float64") for a in (x, x - y)]
+    one = jnp.ones((1, 1, 1))
+    emulated.alternating(rows, [one] * 2, [0 * rows, of_rows], (1, 2), max_sweeps=1, unions=one > 0)
     # The same on chip, with components of several lines. Between atomics, the checker sees no
     # race: the answer must change.
     together = jax.tree.map(lambda a: jnp.moveaxis(a, 2, 0), (images, duals, unions))

@@ -6,6 +6,9 @@ affine, so a central difference is exact up to rounding unless a kink lies withi
 signals below are continuous random draws, for which it does not.
 """
 
+import functools
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from helpers import bits, signal
 
 import jaxtv
+from jaxtv._plumbing.ffi import takes_half_types
 
 STEP = 1e-6  # rounding error of a difference: 1e-16 * 10 / 1e-6 = 1e-9
 
@@ -238,3 +242,63 @@ def test_an_edge_without_weight_ties_nothing_beside_others_that_do():
     y_bar = jnp.arange(5.0)
     _, pull = jax.vjp(lambda x: jaxtv.prox_tv_1d(x, lam), x)
     np.testing.assert_allclose(pull(y_bar)[0], [0.5, 0.5, 3, 3, 3])
+
+
+def every_derivative(f, x, lam, y_bar, dx, dlam):
+    """Reverse and forward, in one operand and in both, and of the reverse again; and of a batch."""
+
+    def pull(x, lam, y_bar):
+        return jax.vjp(f, x, lam)[1](y_bar)
+
+    again = jax.vjp(pull, x, lam, y_bar)[1]
+    return (
+        f(x, lam),
+        pull(x, lam, y_bar),
+        jax.vjp(lambda lam: f(x, lam), lam)[1](y_bar),
+        jax.jvp(f, (x, lam), (dx, dlam)),
+        jax.jvp(lambda x: f(x, lam), (x,), (dx,)),
+        again((dx, dlam)),
+        again((0 * dx, dlam)),
+        jax.vmap(f, (1, None))(jnp.stack([x, y_bar], 1), lam),
+    )
+
+
+HALF = [((3, 40), 1, 1), ((5, 33, 2), 1, 1), ((3, 9), 1, 8), ((2, 300), 1, 1)]
+
+
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize(("shape", "axis", "edges"), HALF)
+def test_half_types_are_computed_in_float32(shape, axis, edges, half):
+    """Bit for bit what conversions around the call give: neither runs nor means are rounded.
+
+    Around a number at which levels of neighbouring runs are often rounded to one.
+    """
+    rng, large = np.random.default_rng(3), 0.8 / float(jnp.finfo(half).eps)
+    x, dx, y_bar = (jnp.array(k + rng.normal(size=shape), half) for k in (large, 0, 0))
+    sizes = [edges if d == axis else 1 for d in range(len(shape))]
+    lam, dlam = (jnp.array(rng.exponential(0.5, sizes), "float32") for _ in range(2))
+    solve = functools.partial(jaxtv.forward.prox_tv_1d, axis=axis)
+
+    def around(x, lam):
+        return solve(x.astype("float32"), lam).astype(half)
+
+    moved = (x, lam, y_bar, dx, dlam)
+    got, want = (jax.tree.leaves(every_derivative(f, *moved)) for f in (solve, around))
+    assert [a.dtype for a in got] == [a.dtype for a in want]
+    assert [*map(bits, got)] == [*map(bits, want)]
+
+
+def test_no_pass_converts_short_lines_of_half_types():
+    """The kernels read and write them; only the result that has the runs is of float32."""
+    if not takes_half_types("jaxtv_prox_tv1d", jax.default_backend(), (32,)):
+        pytest.skip("no kernel for half types here")
+    x = jnp.zeros((64, 32), "bfloat16")
+
+    def step(x, lam, y_bar):
+        y, pull = jax.vjp(jaxtv.prox_tv_1d, x, lam)
+        return y, *pull(y_bar)
+
+    text = jax.jit(step).lower(x, jnp.float32(1), x).compile().as_text()
+    calls = re.findall(r" = \((.*?)\) custom-call\((.*?)\).*?\"(jaxtv_\w+)\"", text)
+    assert [name for _, _, name in calls] == ["jaxtv_prox_tv1d_unrounded", "jaxtv_pull_back"]
+    assert " convert(" not in text

@@ -20,4 +20,22 @@ __device__ inline void Store(float value, __nv_bfloat16* place) {
   *place = __float2bfloat16_rn(value);
 }
 
+// Four neighbours, the first of which is aligned to all four.
+template <typename S>
+struct alignas(4 * sizeof(S)) FourStored {
+  S value[4];
+};
+
+template <typename S>
+__device__ FourStored<S> LoadFour(const S* place) {
+  return *reinterpret_cast<const FourStored<S>*>(place);
+}
+
+template <typename S>
+__device__ void StoreFour(const float* values, S* place) {
+  FourStored<S> four;
+  for (int k = 0; k < 4; ++k) Store(values[k], &four.value[k]);
+  *reinterpret_cast<FourStored<S>*>(place) = four;
+}
+
 }  // namespace jaxtv::cuda

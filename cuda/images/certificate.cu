@@ -13,7 +13,7 @@
 namespace jaxtv::cuda {
 namespace {
 
-template <typename T>
+template <typename T, bool kStaged>
 __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     ReadDuals(const Lines lines, const __grid_constant__ WeightLayout weights,
               const T* __restrict__ lam, const T* __restrict__ result, const T* __restrict__ dual,
@@ -24,7 +24,13 @@ __global__ void __launch_bounds__(kPartThreads, kPartBlocks)
     part.ForSpread([&](int64_t k) { lines.At(joined, part.line)[k] = 0; });
     return;
   }
-  ReadDualsOfPart(part, lines, weights.At(lam, part.line), result, dual, x, p, residual, joined);
+  const Line<const T> w = weights.At(lam, part.line);
+  if constexpr (kStaged) {
+    JAXTV_DYNAMIC_SHARED(T, cells);
+    ReadDualsOfStaged(part, lines, w, result, dual, x, p, residual, joined, cells);
+  } else {
+    ReadDualsOfPart(part, lines, w, result, dual, x, p, residual, joined);
+  }
 }
 
 }  // namespace
@@ -52,7 +58,10 @@ Status Certifier<T>::Update() const {
   LaunchSequence launches;
   for (size_t a = 0; a < axes_.size(); ++a) {
     const SolvedAxis<T>& axis = axes_[a];
-    launches.Add("ReadDuals", ReadDuals<T>, LinePartGrid(axis.lines, stream_), axis.lines,
+    const bool staged = PartsAreStaged(axis.lines, 2 * sizeof(T));
+    Grid grid = LinePartGrid(axis.lines, stream_);
+    if (staged) grid.shared_bytes = size_t(StagedBytes(axis.lines, 2 * sizeof(T)));
+    launches.Add("ReadDuals", staged ? ReadDuals<T, true> : ReadDuals<T, false>, grid, axis.lines,
                  axis.weights, axis.lam, axis.result, axis.dual, a == 0 ? x_ : nullptr, duals_[a],
                  residual_, joined_[a], wanted_);
   }

@@ -16,8 +16,8 @@ struct ChipCertificate {
   const float *result[2], *dual[2];
   double rounding;
 
-  // Reads the duals of the last sweep, and the residual that they leave. What is read next, the
-  // residual of the first axis and the edges, was written before a barrier of ReadDualsOfPart.
+  // Reads the duals of the last sweep, and the residual that they leave. That of the first axis was
+  // written before a barrier of ReadDualsOfPart.
   __device__ void Update() const {
 #pragma unroll
     for (int a = 0; a < 2; ++a) {
@@ -26,6 +26,7 @@ struct ChipCertificate {
                         space.p[a], space.residual, space.joined[a]);
       });
     }
+    __syncthreads();  // before edges of other threads are read
   }
 
   // The point, by vote or from all equalities; for the first thread, the gap at it and the bound.
@@ -57,8 +58,8 @@ struct ChipCertificate {
 #pragma unroll
     for (int a = 0; a < 2; ++a) {
       ForParts(lines[1 - a], [&](const LinePart& part) {
-        VoteOnPart(part, lines[1 - a], lines[a].inner, space.joined[a], space.joined[1 - a],
-                   space.voted[a]);
+        VoteOnPart(part, VotedLine(part, lines[1 - a], lines[a].inner, space.joined[a],
+                                   space.joined[1 - a], space.voted[a]));
       });
     }
     __syncthreads();

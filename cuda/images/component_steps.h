@@ -26,29 +26,54 @@ __device__ void Store(V& shared, V value) {
                                                                    ::cuda::memory_order_relaxed);
 }
 
-// Each sample becomes a child of the first one of its run along the lines.
-template <typename Label>
-__device__ void LabelPart(const LinePart& part, const Lines& lines, const unsigned char* joined,
-                          const Components<Label>& components) {
-  const Line<const unsigned char> inside = lines.At(joined, part.line);
-  const auto starts = [&](int64_t k) { return k == 0 || !inside[k - 1]; };
+// Calls visit(k, the first sample of k's run) for samples of the line of a thread, where starts(k)
+// says whether one begins at k. Lanes that have the parts of a line look at neighbours together.
+template <typename Starts, typename Visit>
+__device__ void ForRuns(const LinePart& part, int64_t length, const Starts& starts,
+                        const Visit& visit) {
+  int64_t first = 0;
+  if (part.across_lanes) {
+    const int before = int(threadIdx.x) % 32 - part.index;  // lanes of lines before this one
+    const unsigned of_line = 0xffffffffu >> (32 - part.count);
+    for (int64_t begin = 0; begin < length; begin += part.count) {
+      const int64_t k = begin + part.index;
+      const bool inside = k < part.length;
+      const unsigned all = __ballot_sync(kAllLanes, inside && starts(k)) >> before & of_line;
+      const unsigned up_to_here = all & ((2u << part.index) - 1);
+      if (inside) visit(k, up_to_here != 0 ? begin + 31 - __clz(int(up_to_here)) : first);
+      if (all != 0) first = begin + 31 - __clz(int(all));
+    }
+    return;
+  }
   Latest<long long> last{0, 0};
   for (int64_t k = part.begin; k < part.end; ++k) {
     if (starts(k)) last = {k, 1};
   }
   const Latest<long long> none{0, 0};
-  long long first = BeforePart<Direction::kForward>(part, last, none).value;
-  const Line<Label> parent = lines.At(components.parent, part.line);
+  first = BeforePart<Direction::kForward>(part, last, none).value;
   for (int64_t k = part.begin; k < part.end; ++k) {
     if (starts(k)) first = k;
-    parent[k] = Label(&parent[first] - components.parent);
+    visit(k, first);
   }
-  part.ForSpread([&](int64_t k) {
-    const int64_t at = &parent[k] - components.parent;
-    components.high[at] = components.low[at] = 0;
-    components.exponent[at] = 0;
-    components.count[at] = 0;
-  });
+}
+
+// Each sample becomes a child of the first one of its run along the lines. Those alone can become
+// roots, at which sums are kept.
+template <typename Label>
+__device__ void LabelPart(const LinePart& part, const Lines& lines, const unsigned char* joined,
+                          const Components<Label>& components) {
+  const Line<const unsigned char> inside = lines.At(joined, part.line);
+  const Line<Label> parent = lines.At(components.parent, part.line);
+  ForRuns(
+      part, lines.length, [&](int64_t k) { return k == 0 || !inside[k - 1]; },
+      [&](int64_t k, int64_t first) {
+        const int64_t at = &parent[k] - components.parent;
+        parent[k] = Label(&parent[first] - components.parent);
+        if (k != first) return;
+        components.high[at] = components.low[at] = 0;
+        components.exponent[at] = 0;
+        components.count[at] = 0;
+      });
 }
 
 // Why any interleaving of threads gives the same components. While trees are linked (LinkSample), a

@@ -7,6 +7,7 @@
 #include "core/line.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/scan.h"
+#include "cuda/common/shared_memory.h"
 #include "cuda/lines/wanted_lines.h"
 
 namespace jaxtv::cuda {
@@ -67,6 +68,40 @@ struct LinePart {
     for (int64_t k = index; k < length; k += count) visit(k);
   }
 };
+
+// Samples of a line in shared memory, for passes in which a thread goes along its part: where lanes
+// have the parts of a line, these are far apart in memory. Of every 33 cells one is unused, so that
+// parts of up to 32 samples begin in different banks.
+template <typename V>
+struct StagedLine {
+  V* cells;
+
+  __device__ V& operator[](int64_t k) const {
+    const unsigned place = unsigned(k);  // fewer instructions than 64 bits
+    return cells[place + place / 32];
+  }
+};
+
+// Whether the lines of a block are staged, where they need so many bytes for a sample: they are of
+// one image row after the other, their parts have several samples, and there is room.
+inline int64_t StagedBytes(const Lines& lines, int64_t sample_bytes) {
+  return kPartThreads / PartsOf(lines) * (lines.length + lines.length / 32 + 1) * sample_bytes;
+}
+
+inline bool PartsAreStaged(const Lines& lines, int64_t sample_bytes) {
+  constexpr int64_t kStaticBytes = 8 * 1024;  // at most: the scans of BeforePart
+  if (lines.inner != 1 || lines.length <= PartsOf(lines)) return false;
+  return StagedBytes(lines, sample_bytes) + kStaticBytes <=
+         SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+}
+
+// The staged line of a thread, with `arrays` of them for each line of the block.
+template <typename V>
+__device__ StagedLine<V> StagedLineOf(const LinePart& part, int64_t length, V* cells, int array,
+                                      int arrays) {
+  const int in_block = int(threadIdx.x) / part.count;
+  return {cells + (in_block * arrays + array) * (length + length / 32 + 1)};
+}
 
 // Whether any line of the block is of an image that is wanted.
 __device__ inline bool AnyWanted(const LinePart& part, const Lines& lines,

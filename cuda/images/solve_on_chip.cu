@@ -16,8 +16,9 @@ constexpr int64_t kMaxSide = kShortLine;
 static_assert(kMaxSide <= kChipThreads, "a thread for each line");
 
 // Of more images, kernels on all of them keep the device busy with walks, while in a block here
-// one or two warps of eight walk. By that reason alone: no GPU has timed where it turns.
-constexpr int64_t kMaxImages = 1024;
+// one or two warps of eight walk. By benchmarks/gpu_model.py, of an H200, those are faster from
+// some 1000 images on of which a multiprocessor has two at a time, and from some 200 larger ones.
+constexpr int64_t kMaxImages = 1024, kMaxLargeImages = 256;
 
 constexpr int kChipBlocks = 2;  // on a multiprocessor, as registers allow
 
@@ -186,13 +187,15 @@ __global__ void __launch_bounds__(kChipThreads, kChipBlocks)
 
 bool SolvedOnChip(const SolveOperands<float>& operands) {
   const auto& axes = operands.axes;
-  if (axes.size() != 2 || operands.images > kMaxImages) return false;
+  if (axes.size() != 2) return false;
   const int64_t height = axes[0].lines.length, width = axes[1].lines.length;
   const bool in_one_piece = axes[0].lines.inner == width && axes[1].lines.inner == 1;
   const bool one_weight = axes[0].weights.edge_stride == 0 && axes[1].weights.edge_stride == 0;
   if (!in_one_piece || !one_weight || height > kMaxSide || width > kMaxSide) return false;
-  const int64_t bytes = int64_t(ChipSpace(nullptr, int(height), int(width)).bytes);
-  return bytes + kStaticBytes <= SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  const int64_t bytes = int64_t(ChipSpace(nullptr, int(height), int(width)).bytes) + kStaticBytes;
+  const bool small = 2 * bytes <= SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerMultiprocessor);
+  return operands.images <= (small ? kMaxImages : kMaxLargeImages) &&
+         bytes <= SharedMemoryOfDevice(cudaDevAttrMaxSharedMemoryPerBlockOptin);
 }
 
 Status SolveOnChip(cudaStream_t stream, const SolveOperands<float>& operands) {

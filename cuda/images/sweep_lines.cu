@@ -151,7 +151,7 @@ Status SweepLines(cudaStream_t stream, const Lines& lines, const WeightLayout& w
     return LaunchWalk<StagedRows>(stream, lines, int(LinesPerTile(lines)), weights, lam, axis,
                                   sums);
   }
-  return LaunchByWarps(lines.length, [&](auto shape) {
+  return LaunchByWarps<float>(lines.length, [&](auto shape) {
     using Shape = decltype(shape);
     return Launch("SweepWarps", SweepWarps<Shape>, WarpGrid<Shape>(lines, stream), lines, weights,
                   lam, axis, sums);

@@ -80,6 +80,14 @@ inline bool SolvedByWarps(const Lines& lines, const WeightLayout& weights) {
   return lines.length > longest && lines.length <= kWarpLength && weights.edge_stride == 0;
 }
 
+// Whether there are kernels for lines of half types (stored.h): with one weight, of lengths for
+// which walks in step or the shortest lines of warps serve. All other lines are converted outside.
+constexpr int64_t kHalfLength = 256;
+
+inline bool SolvedInHalf(const Lines& lines, const WeightLayout& weights) {
+  return lines.length <= kHalfLength && weights.edge_stride == 0;
+}
+
 // The pull-back is two passes of scans whatever the line, so a block of threads gains from the
 // length at which a thread has to go far.
 inline LineKernel ChoosePullBack(const Lines& lines, size_t sample_bytes) {

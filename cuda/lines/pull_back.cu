@@ -2,6 +2,7 @@
 // One thread for each line, in memory or staged as in tv1d.cu, runs core/pull_back.h unchanged.
 #include "core/pull_back.h"
 #include "cuda/common/launch.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/kernel_choice.h"
 #include "cuda/lines/line_tile.h"
 #include "cuda/lines/pull_back.h"
@@ -67,6 +68,16 @@ Status PullBack(cudaStream_t stream, const PullBackOperands<T>& p) {
   }
   return {};
 }
+
+template <typename S>
+Status PullBackInHalf(cudaStream_t stream, const PullBackOperands<float, S>& p) {
+  const LineKernel kernel = ChoosePullBack(p.lines, 2 * sizeof(float));
+  return SolvedInStep(kernel, p.lines, p.weights) ? PullBackInStep(stream, p)
+                                                  : PullBackByWarps(stream, p);
+}
+
+template Status PullBackInHalf(cudaStream_t, const PullBackOperands<float, __half>&);
+template Status PullBackInHalf(cudaStream_t, const PullBackOperands<float, __nv_bfloat16>&);
 
 template Status PullBack(cudaStream_t, const PullBackOperands<float>&);
 template Status PullBack(cudaStream_t, const PullBackOperands<double>&);

@@ -8,6 +8,7 @@
 #include "core/pull_back.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/shared_address.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/pull_back.h"
 #include "cuda/lines/staged_lines.h"
 
@@ -73,9 +74,20 @@ __device__ float FillMeans(const float* jumps, const float* means, int n,
   return total.sum;
 }
 
-template <typename Layout>
+// Of a lane's line, by core/pull_back.h: the samples of v, once more from memory, in float.
+template <typename Layout, typename S>
+__device__ void PullBackUnfit(const PullBackOperands<float, S>& p, int64_t line, float* v,
+                              const Line<float>& x_bar) {
+  const Line<const S> stored = p.V(line);
+  const Line<float> samples{v, Layout::kStep};
+  for (int k = 0; k < int(p.lines.length); ++k) samples[k] = Widened(stored[k]);
+  PullBackLine(p.Y(line), p.Lam(line), Line<const float>{v, Layout::kStep}, p.lines.length, x_bar,
+               p.LamBar(line));
+}
+
+template <typename Layout, typename S>
 __global__ void __launch_bounds__(kWarp)
-    PullBackWalk(const __grid_constant__ PullBackOperands<float> p, const int per_tile) {
+    PullBackWalk(const __grid_constant__ PullBackOperands<float, S> p, const int per_tile) {
   JAXTV_DYNAMIC_SHARED(float, v);
   const Layout tile(p.lines, per_tile);
   const int n = int(p.lines.length), cells = tile.Cells();
@@ -91,26 +103,25 @@ __global__ void __launch_bounds__(kWarp)
     const Line<float> x_bar = tile.Out(p.x_bar, v);
     const bool fit = MeanRuns<Layout>(y + first, v + first, SharedMemory::AddressOf(inverses), n);
     const float lam_bar = FillMeans<Layout>(y + first, v + first, n, x_bar);
-    const Line<const float> lam = p.Lam(line);
     p.LamBar(line)[0] = lam_bar;
-    if (!fit || lam[0] == 0.0f) {
-      PullBackLine(p.Y(line), lam, p.V(line), n, x_bar, p.LamBar(line));
-    }
+    if (!fit || p.Lam(line)[0] == 0.0f) PullBackUnfit<Layout>(p, line, v + first, x_bar);
   }
   tile.Store(v, p.x_bar);
 }
 
-template <typename Layout>
-Status LaunchWalk(cudaStream_t stream, const PullBackOperands<float>& p, int per_tile) {
-  return Launch("PullBackWalk", PullBackWalk<Layout>, WalkGrid(p.lines, per_tile, stream), p,
-                per_tile);
-}
-
 }  // namespace
 
-Status PullBackInStep(cudaStream_t stream, const PullBackOperands<float>& p) {
-  if (p.lines.inner >= kWarp) return LaunchWalk<StagedColumns>(stream, p, kWarp);
-  return LaunchWalk<StagedRows>(stream, p, int(LinesPerTile(p.lines)));
+template <typename S>
+Status PullBackInStep(cudaStream_t stream, const PullBackOperands<float, S>& p) {
+  const bool columns = p.lines.inner >= kWarp;
+  const int per_tile = columns ? kWarp : int(LinesPerTile(p.lines));
+  return Launch("PullBackWalk",
+                columns ? PullBackWalk<StagedColumns, S> : PullBackWalk<StagedRows, S>,
+                WalkGrid(p.lines, per_tile, stream), p, per_tile);
 }
+
+template Status PullBackInStep(cudaStream_t, const PullBackOperands<float>&);
+template Status PullBackInStep(cudaStream_t, const PullBackOperands<float, __half>&);
+template Status PullBackInStep(cudaStream_t, const PullBackOperands<float, __nv_bfloat16>&);
 
 }  // namespace jaxtv::cuda

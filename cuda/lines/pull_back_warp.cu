@@ -7,6 +7,7 @@
 // from left to right, the mean of the run that is open at its beginning.
 #include "core/pull_back.h"
 #include "cuda/common/scan.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/pull_back.h"
 #include "cuda/lines/warp_lines.h"
 
@@ -126,9 +127,9 @@ class WarpPullBack {
   Bits starts_ = 0, falls_ = 0;
 };
 
-template <typename Shape>
+template <typename Shape, typename S>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
-    PullBackWarps(const __grid_constant__ PullBackOperands<float> p) {
+    PullBackWarps(const __grid_constant__ PullBackOperands<float, S> p) {
   JAXTV_DYNAMIC_SHARED(PulledCells<Shape>, cells);
   const WarpLines<Shape> own(p.lines);
   own.Load(p.y, cells[own.slot].y);
@@ -144,13 +145,18 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
 
 }  // namespace
 
-Status PullBackByWarps(cudaStream_t stream, const PullBackOperands<float>& p) {
-  return LaunchByWarps(p.lines.length, [&](auto shape) {
+template <typename S>
+Status PullBackByWarps(cudaStream_t stream, const PullBackOperands<float, S>& p) {
+  return LaunchByWarps<S>(p.lines.length, [&](auto shape) {
     using Shape = decltype(shape);
     constexpr size_t kBytes = Shape::kWarps * sizeof(PulledCells<Shape>);
     const Grid grid{CeilDiv(p.lines.count(), Shape::kWarps), Shape::kThreads, kBytes, stream};
-    return Launch("PullBackWarps", PullBackWarps<Shape>, grid, p);
+    return Launch("PullBackWarps", PullBackWarps<Shape, S>, grid, p);
   });
 }
+
+template Status PullBackByWarps(cudaStream_t, const PullBackOperands<float>&);
+template Status PullBackByWarps(cudaStream_t, const PullBackOperands<float, __half>&);
+template Status PullBackByWarps(cudaStream_t, const PullBackOperands<float, __nv_bfloat16>&);
 
 }  // namespace jaxtv::cuda

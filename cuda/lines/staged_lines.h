@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/line.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/kernel_choice.h"
 #include "cuda/lines/line_tile.h"
 #include "cuda/lines/prox_in_step.h"
@@ -27,32 +28,37 @@ struct StagedRows : LineTile {
   __device__ int Cells() const { return kWarp * Stride(); }
   __device__ int First() const { return int(threadIdx.x) * Stride(); }
 
-  __device__ void Load(const float* x, float* tile) const {
+  template <typename S>
+  __device__ void Load(const S* x, float* tile) const {
     if (InVectors(x)) {
       ForEachVector([&](int64_t at, int slot) {
-        const float4 v = *reinterpret_cast<const float4*>(x + at);
-        tile[slot] = v.x;
-        tile[slot + 1] = v.y;
-        tile[slot + 2] = v.z;
-        tile[slot + 3] = v.w;
+        const FourStored<S> four = LoadFour(x + at);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) tile[slot + k] = Widened(four.value[k]);
       });
     } else {
-      ForEach([&](int64_t at, int slot) { tile[slot] = x[at]; });
+      ForEach([&](int64_t at, int slot) { tile[slot] = Widened(x[at]); });
     }
   }
 
   // The line that a lane writes its result to; Store then copies the tile to memory.
-  __device__ Line<float> Out(float*, float* tile) const { return {tile + First(), kStep}; }
+  template <typename S>
+  __device__ Line<float> Out(S*, float* tile) const {
+    return {tile + First(), kStep};
+  }
 
-  __device__ void Store(const float* tile, float* y) const {
+  template <typename S>
+  __device__ void Store(const float* tile, S* y) const {
     __syncthreads();
+    Copy(tile, y);
+  }
+
+  template <typename S>
+  __device__ void Copy(const float* tile, S* y) const {
     if (InVectors(y)) {
-      ForEachVector([&](int64_t at, int slot) {
-        *reinterpret_cast<float4*>(y + at) =
-            float4{tile[slot], tile[slot + 1], tile[slot + 2], tile[slot + 3]};
-      });
+      ForEachVector([&](int64_t at, int slot) { StoreFour(tile + slot, y + at); });
     } else {
-      ForEach([&](int64_t at, int slot) { y[at] = tile[slot]; });
+      ForEach([&](int64_t at, int slot) { cuda::Store(tile[slot], y + at); });
     }
   }
 
@@ -76,9 +82,10 @@ struct StagedRows : LineTile {
   }
 
   // Whether four samples at a time belong to one line and are aligned.
-  __device__ bool InVectors(const float* array) const {
+  template <typename S>
+  __device__ bool InVectors(const S* array) const {
     return lines.inner == 1 && lines.length % 4 == 0 &&
-           reinterpret_cast<uintptr_t>(array) % sizeof(float4) == 0;
+           reinterpret_cast<uintptr_t>(array) % sizeof(FourStored<S>) == 0;
   }
 
   // Vector v of the tile begins at sample 4 v in memory and at slot 4 v + its row in the tile.
@@ -103,8 +110,9 @@ struct StagedRows : LineTile {
   int row_step, row;  // of the vectors of a lane: the rows between two of them, the first one's row
 };
 
-// The same sample of all lines side by side, for inner >= 32: the order of memory. Results go
-// straight to memory, so there is nothing to store.
+// The same sample of all lines side by side, for inner >= 32: the order of memory. Results of float
+// go straight to memory, so there is nothing to store; those of half types are rounded from the
+// tile, since a line that is solved otherwise reads what it has written.
 struct StagedColumns {
   static constexpr int kStep = kWarp;
 
@@ -121,12 +129,13 @@ struct StagedColumns {
   __device__ int Cells() const { return kWarp * int(lines.length); }
   __device__ int First() const { return threadIdx.x; }
 
-  __device__ void Load(const float* x, float* tile) const {
+  template <typename S>
+  __device__ void Load(const S* x, float* tile) const {
     if (int(threadIdx.x) >= count) return;
-    const float* at = lines.At(x, first + threadIdx.x).data;
+    const S* at = lines.At(x, first + threadIdx.x).data;
 #pragma unroll 8
     for (int k = 0; k < int(lines.length); ++k) {
-      tile[k * kStep + threadIdx.x] = *at;
+      tile[k * kStep + threadIdx.x] = Widened(*at);
       at += lines.inner;
     }
   }
@@ -137,8 +146,28 @@ struct StagedColumns {
   __device__ int Slot(int i) const { return i * kStep + int(threadIdx.x); }
 
   __device__ Line<float> Out(float* y, float*) const { return lines.At(y, first + threadIdx.x); }
+  template <typename S>
+  __device__ Line<float> Out(S*, float* tile) const {
+    return {tile + First(), kStep};
+  }
 
   __device__ void Store(const float*, float*) const {}
+  template <typename S>
+  __device__ void Store(const float* tile, S* y) const {
+    Copy(tile, y);
+  }
+
+  // Each lane copies its line.
+  template <typename S>
+  __device__ void Copy(const float* tile, S* y) const {
+    if (int(threadIdx.x) >= count) return;
+    S* at = lines.At(y, first + threadIdx.x).data;
+#pragma unroll 8
+    for (int k = 0; k < int(lines.length); ++k) {
+      cuda::Store(tile[k * kStep + threadIdx.x], at);
+      at += lines.inner;
+    }
+  }
 };
 
 __device__ inline void Clear(float* slots, int count) {

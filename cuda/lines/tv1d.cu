@@ -5,6 +5,7 @@
 #include "core/run.h"
 #include "core/tv1d.h"
 #include "cuda/common/launch.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/kernel_choice.h"
 #include "cuda/lines/line_tile.h"
 #include "cuda/lines/tv1d.h"
@@ -44,7 +45,7 @@ __device__ void ProxStaged(Line<T> row, Line<const T> x, Line<const T> lam, int6
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kWarp)
+__global__ void __launch_bounds__(kWarp, kLineBlocks)
     ProxTile(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
              const T* __restrict__ x, const T* __restrict__ lam, T* __restrict__ y,
              const WantedLines wanted) {
@@ -70,10 +71,10 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
   const LineKernel kernel = ChooseKernel(lines, sizeof(T));
   if constexpr (sizeof(T) == sizeof(float)) {
     if (SolvedInStep(kernel, lines, weights)) {
-      return ProxTv1dInStep(stream, lines, weights, x, lam, y, wanted);
+      return ProxTv1dInStep(stream, lines, weights, x, lam, y, nullptr, wanted);
     }
     if (SolvedByWarps(lines, weights)) {
-      return ProxTv1dByWarps(stream, lines, weights, x, lam, y, wanted);
+      return ProxTv1dByWarps(stream, lines, weights, x, lam, y, nullptr, wanted);
     }
   }
   switch (kernel) {
@@ -90,6 +91,19 @@ Status ProxTv1d(cudaStream_t stream, const Lines& lines, const WeightLayout& wei
   }
   return {};
 }
+
+template <typename S>
+Status ProxTv1dInHalf(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
+                      const S* x, const float* lam, S* y, float* unrounded) {
+  const bool in_step = SolvedInStep(ChooseKernel(lines, sizeof(float)), lines, weights);
+  return (in_step ? ProxTv1dInStep<S> : ProxTv1dByWarps<S>)(stream, lines, weights, x, lam, y,
+                                                            unrounded, {});
+}
+
+template Status ProxTv1dInHalf(cudaStream_t, const Lines&, const WeightLayout&, const __half*,
+                               const float*, __half*, float*);
+template Status ProxTv1dInHalf(cudaStream_t, const Lines&, const WeightLayout&,
+                               const __nv_bfloat16*, const float*, __nv_bfloat16*, float*);
 
 template Status ProxTv1d(cudaStream_t, const Lines&, const WeightLayout&, const float*,
                          const float*, float*, void*, const WantedLines&);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A warp for 32 short lines, a lane for each, walked in step (prox_in_step.h) in shared memory.
+#include <type_traits>
+
 #include "cuda/common/launch.h"
+#include "cuda/common/stored.h"
 #include "cuda/lines/prox_in_step.h"
 #include "cuda/lines/staged_lines.h"
 #include "cuda/lines/tv1d.h"
@@ -8,11 +11,11 @@
 namespace jaxtv::cuda {
 namespace {
 
-template <typename Layout>
+template <typename Layout, typename S>
 __global__ void __launch_bounds__(kWarp)
     ProxWalk(const Lines lines, const int per_tile, const __grid_constant__ WeightLayout weights,
-             const float* __restrict__ x, const float* __restrict__ lam, float* __restrict__ y,
-             const WantedLines wanted) {
+             const S* __restrict__ x, const float* __restrict__ lam, S* __restrict__ y,
+             float* __restrict__ unrounded, const WantedLines wanted) {
   JAXTV_DYNAMIC_SHARED(float, samples);
   const Layout tile(lines, per_tile);
   if (!AnyWanted(tile, wanted)) return;
@@ -30,25 +33,30 @@ __global__ void __launch_bounds__(kWarp)
     SolveInStep(line, inverses, lambda, n, tile.Out(y, slots));
   }
   tile.Store(slots, y);
-}
-
-template <typename Layout>
-Status LaunchWalk(cudaStream_t stream, const Lines& lines, int per_tile,
-                  const WeightLayout& weights, const float* x, const float* lam, float* y,
-                  const WantedLines& wanted) {
-  return Launch("ProxWalk", ProxWalk<Layout>, WalkGrid(lines, per_tile, stream), lines, per_tile,
-                weights, x, lam, y, wanted);
+  if constexpr (!std::is_same_v<S, float>) {
+    if (unrounded != nullptr) tile.Copy(slots, unrounded);
+  }
 }
 
 }  // namespace
 
+template <typename S>
 Status ProxTv1dInStep(cudaStream_t stream, const Lines& lines, const WeightLayout& weights,
-                      const float* x, const float* lam, float* y, const WantedLines& wanted) {
-  if (lines.inner >= kWarp) {
-    return LaunchWalk<StagedColumns>(stream, lines, kWarp, weights, x, lam, y, wanted);
-  }
-  const int per_tile = int(LinesPerTile(lines));
-  return LaunchWalk<StagedRows>(stream, lines, per_tile, weights, x, lam, y, wanted);
+                      const S* x, const float* lam, S* y, float* unrounded,
+                      const WantedLines& wanted) {
+  const bool columns = lines.inner >= kWarp;
+  const int per_tile = columns ? kWarp : int(LinesPerTile(lines));
+  return Launch("ProxWalk", columns ? ProxWalk<StagedColumns, S> : ProxWalk<StagedRows, S>,
+                WalkGrid(lines, per_tile, stream), lines, per_tile, weights, x, lam, y, unrounded,
+                wanted);
 }
+
+template Status ProxTv1dInStep(cudaStream_t, const Lines&, const WeightLayout&, const float*,
+                               const float*, float*, float*, const WantedLines&);
+template Status ProxTv1dInStep(cudaStream_t, const Lines&, const WeightLayout&, const __half*,
+                               const float*, __half*, float*, const WantedLines&);
+template Status ProxTv1dInStep(cudaStream_t, const Lines&, const WeightLayout&,
+                               const __nv_bfloat16*, const float*, __nv_bfloat16*, float*,
+                               const WantedLines&);
 
 }  // namespace jaxtv::cuda

@@ -15,6 +15,8 @@
 #include "core/line.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/scan.h"
+#include "cuda/common/stored.h"
+#include "cuda/lines/kernel_choice.h"
 
 namespace jaxtv::cuda {
 namespace {
@@ -70,14 +72,21 @@ struct WarpLines {
     }
   }
 
-  __device__ void Load(const float* x, float* cells) const {
-    Visit([=](int64_t at, int cell) { cells[cell] = x[at]; });
+  template <typename S>
+  __device__ void Load(const S* x, float* cells) const {
+    Visit([=](int64_t at, int cell) { cells[cell] = Widened(x[at]); });
     Synchronize();
   }
 
-  __device__ void Store(float* y, const float* cells) const {
+  template <typename S>
+  __device__ void Store(S* y, const float* cells) const {
     Synchronize();
-    Visit([=](int64_t at, int cell) { y[at] = cells[cell]; });
+    Copy(y, cells);
+  }
+
+  template <typename S>
+  __device__ void Copy(S* y, const float* cells) const {
+    Visit([=](int64_t at, int cell) { cuda::Store(cells[cell], y + at); });
   }
 
   // The samples that this thread copies, for InBatches.
@@ -125,13 +134,19 @@ struct WarpLines {
   }
 };
 
-// Calls launch(shape) with the shape for lines of this length.
-template <typename Launcher>
+// Calls launch(shape) with the shape for lines of this length, which of a half type `S` are the
+// shortest.
+template <typename S, typename Launcher>
 Status LaunchByWarps(int64_t length, const Launcher& launch) {
-  if (length <= 32 * 8) return launch(WarpShape<8>());
-  if (length <= 32 * 16) return launch(WarpShape<16>());
-  if (length <= 32 * 32) return launch(WarpShape<32>());
-  return launch(WarpShape<64>());
+  if constexpr (!std::is_same_v<S, float>) {
+    static_assert(kHalfLength <= 32 * 8);
+    return launch(WarpShape<8>());
+  } else {
+    if (length <= 32 * 8) return launch(WarpShape<8>());
+    if (length <= 32 * 16) return launch(WarpShape<16>());
+    if (length <= 32 * 32) return launch(WarpShape<32>());
+    return launch(WarpShape<64>());
+  }
 }
 
 }  // namespace

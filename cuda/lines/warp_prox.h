@@ -72,7 +72,9 @@ __device__ bool SolveCells(float weight, int n, Space<Shape>& space) {
 // Solves the line of a warp in its cells, whatever it is.
 template <typename Shape>
 __device__ void SolveByWarp(const Line<const float>& lam, int n, Space<Shape>& space) {
-  if (SolveCells(lam[0], n, space) || threadIdx.x % Shape::kLanes != 0) return;
+  if (SolveCells(lam[0], n, space)) return;
+  __syncwarp();  // all lanes have read their samples
+  if (threadIdx.x % Shape::kLanes != 0) return;
   // The sums are not needed: the samples take the first half of their place, in order, and the prox
   // the second half.
   float* const cells = Cells(space);

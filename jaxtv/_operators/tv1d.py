@@ -23,11 +23,13 @@ def prox(x: Array, lam: Array, *, axis: int) -> Array:
     """The TV prox of each line of `x` along `axis`.
 
     Args:
-      x: float32 or float64, any shape.
-      lam: weights, same dtype and rank; each dimension is that of `x` or 1; along `axis` 1 or one
-        less than that of `x`.
+      x: any shape; half types are computed in float32.
+      lam: weights in the type that is computed in, same rank; each dimension is that of `x` or 1;
+        along `axis` 1 or one less than that of `x`.
       axis: not negative.
     """
+    if lam.shape[axis] != 1:  # no kernel reads half types and a weight for each edge
+        return primitive.bind(_prox_p, x.astype(lam.dtype), lam, axis=axis)[0].astype(x.dtype)
     return primitive.bind(_prox_p, x, lam, axis=axis)[0]
 
 
@@ -41,7 +43,7 @@ def newton(
     """The same prox by projected Newton steps on the dual, and the steps that each line took.
 
     Args:
-      x: as for `prox`.
+      x: float32 or float64, any shape.
       lam: as for `prox`.
       axis: as for `prox`.
       max_steps: a line that needs more is solved by the direct method.
@@ -66,9 +68,12 @@ def pull_back(y: Array, lam: Array, v: Array, *, axis: int) -> tuple[Array, Arra
     neighbours do not move together: there P does not tie them. But a weight that all edges of a
     line share ties them as soon as it grows, and its cotangent is the derivative from that side.
 
+    Of half types, `y` is not rounded to `v`, in which runs would merge, but in the computed type.
+
     Returns:
-      Two arrays. The second has the shape of `y`, but that of `lam` along `axis`: a number for each
-      edge, or their sum for each line. Lines that share a weight are not summed.
+      Two arrays. The first is like `v`. The second has the dtype and shape of `y`, but that of
+      `lam` along `axis`: a number for each edge, or their sum for each line. Lines that share a
+      weight are not summed.
     """
     x_bar, lam_bar = primitive.bind(_pull_back_p, y, lam, v, axis=axis)
     return x_bar, lam_bar
@@ -109,10 +114,21 @@ def jump_signs(y: Array, *, axis: int) -> Array:
     return (jump > 0).astype(y.dtype) - (jump < 0).astype(y.dtype)
 
 
-def _prox_jvp(operator: Primitive, operands, tangents, *, axis: int, **params):
-    results = primitive.bind(operator, *operands, axis=axis, **params)
-    y, lam = lax.stop_gradient((results[0], operands[1]))
-    return results, push_forward(y, lam, *tangents, axis=axis)
+def _prox_jvp(operands, tangents, *, axis: int):
+    x, lam = operands
+    if x.dtype == lam.dtype:
+        return _jvp(_prox_p, 0, operands, tangents, axis=axis)
+    (y, _), tangent = _jvp(_unrounded_p, 1, operands, tangents, axis=axis)
+    return [y], tangent
+
+
+def _jvp(operator: Primitive, unrounded: int, operands, tangents, *, axis: int, **params):
+    """Of an operator, of whose results that of number `unrounded` is the prox in full precision."""
+    (x, lam), (dx, dlam) = operands, tangents
+    results = primitive.bind(operator, x, lam, axis=axis, **params)
+    y, lam = lax.stop_gradient((results[unrounded], lam))
+    dx = jnp.zeros_like(x) if dx is None else dx  # the tangent is like x
+    return results, push_forward(y, lam, dx, dlam, axis=axis)
 
 
 def _push_forward_transpose(cotangents: list[Array], y: Array, lam: Array, *, axis: int):
@@ -123,14 +139,22 @@ def _pull_back_transpose(cotangents: list[Array | None], y: Array, lam: Array, *
     return [push_forward(y, lam, *cotangents, axis=axis)]
 
 
-def _cotangents(y: ShapedArray, lam: ShapedArray, _, *, axis: int) -> list[ShapedArray]:
-    return [y, sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
+def _cotangents(
+    y: ShapedArray, lam: ShapedArray, v: ShapedArray, *, axis: int
+) -> list[ShapedArray]:
+    return [v, sharding.reduced(y, (axis,), y.dtype, lam.shape[axis])]
 
 
 _prox_p = primitive.make(
     "jaxtv_prox_tv1d",
     lambda x, lam, *, axis: [plain_tv1d.prox(x, lam, axis=axis)],
     results=lambda x, *_, axis: [x],
+    full_operands=(0,),
+)
+_unrounded_p = primitive.make(  # of a half type, also in the computed type
+    "jaxtv_prox_tv1d_unrounded",
+    lambda x, lam, *, axis: 2 * [prox(x, lam, axis=axis)],
+    results=lambda x, lam, *, axis: [x, x.update(dtype=lam.dtype)],
     full_operands=(0,),
 )
 _newton_p = primitive.make(
@@ -144,14 +168,17 @@ _pull_back_p = primitive.make(
     plain_tv1d.pull_back,
     results=_cotangents,
     full_operands=(0, 2),
+    stored=2,
 )
 _push_forward_p = primitive.make(
     "jaxtv_push_forward",
     _push_forward,
-    results=lambda y, *_, axis: [y],
+    results=lambda y, lam, dx, *_, axis: [dx],
     full_operands=(0, 2),
+    stored=2,
 )
 primitive.linear(_pull_back_p, _pull_back_transpose, operands=lambda **_: (2,))
 primitive.linear(_push_forward_p, _push_forward_transpose, operands=lambda **_: (2, 3))
-primitive.differentiable(_prox_p, functools.partial(_prox_jvp, _prox_p))
-primitive.differentiable(_newton_p, functools.partial(_prox_jvp, _newton_p))
+primitive.differentiable(_prox_p, _prox_jvp)
+primitive.differentiable(_unrounded_p, functools.partial(_jvp, _unrounded_p, 1))
+primitive.differentiable(_newton_p, functools.partial(_jvp, _newton_p, 0))

@@ -157,9 +157,10 @@ def scratch_of(target: str, platform: str) -> Scratch | None:
     return found and Scratch(*found)
 
 
-def takes_half_types(target: str, platform: str) -> bool:
-    """Whether a kernel reads and writes its images in half types too, computing in float32."""
-    return target in getattr(_modules[platform], "half_types", ())
+def takes_half_types(target: str, platform: str, sizes: tuple[int, ...]) -> bool:
+    """Whether a kernel reads and writes lines or images of these sizes in half types too."""
+    longest = getattr(_modules[platform], "half_types", {}).get(target, -1)
+    return all(isinstance(size, int) and size <= longest for size in sizes)
 
 
 def takes(target: str, platform: str, sizes: tuple[int, ...], sample_bytes: int) -> bool:

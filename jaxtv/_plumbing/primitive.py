@@ -31,8 +31,9 @@ def make(
     *,
     results: Callable,
     full_operands: Sequence[int] | None,
+    stored: int = 0,
 ) -> Primitive:
-    """A primitive with several results, the first of the shape and dtype of the first operand.
+    """A primitive with several results, the first of the shape and dtype of one operand.
 
     Both may be of a half type. It is computed in float32, which all other floats then are.
 
@@ -42,6 +43,7 @@ def make(
       results: the abstract results, from the abstract operands and the parameters.
       full_operands: the operands that have the shape of the first result, others may broadcast;
         None for all.
+      stored: the operand that the first result is like.
     """
     primitive = Primitive(name)
     primitive.multiple_results = True
@@ -62,9 +64,9 @@ def make(
     primitive.def_impl(run)
     primitive.def_abstract_eval(results)
     batching.primitive_batchers[primitive] = batch
-    mlir.register_lowering(primitive, _lower_to_plain(reference))
+    mlir.register_lowering(primitive, _lower_to_plain(_in_computed_type(reference, stored)))
     for platform in ffi.platforms_of(name):
-        rule = _lower_to(name, primitive, platform, reference)
+        rule = _lower_to(name, primitive, platform, reference, stored)
         mlir.register_lowering(primitive, rule, platform=platform)
     return primitive
 
@@ -195,12 +197,14 @@ def computed_type(dtype: jnp.dtype) -> jnp.dtype:
     return jnp.dtype(jnp.float64 if dtype in (jnp.float64, jnp.complex128) else jnp.float32)
 
 
-def _in_computed_type(function: Callable) -> Callable:
-    """`function`, whose first operand and result may then be of a half type."""
+def _in_computed_type(function: Callable, stored: int) -> Callable:
+    """`function`, of which one operand and the first result may then be of a half type."""
 
-    def widened(x: Array, *others: Array, **params) -> list[Array]:
-        first, *rest = function(x.astype(computed_type(x.dtype)), *others, **params)
-        return [first.astype(x.dtype), *rest]
+    def widened(*operands: Array, **params) -> list[Array]:
+        dtype, moved = operands[stored].dtype, list(operands)
+        moved[stored] = moved[stored].astype(computed_type(dtype))
+        first, *rest = function(*moved, **params)
+        return [first.astype(dtype), *rest]
 
     return widened
 
@@ -253,7 +257,7 @@ def _batch_first(
 
 def _lower_to_plain(reference: Callable) -> Callable:
     """A lowering rule for platforms without compiled kernels."""
-    lower = mlir.lower_fun(_in_computed_type(reference), multiple_results=True)
+    lower = mlir.lower_fun(reference, multiple_results=True)
 
     def rule(ctx, *operands, **params):
         if "cuda" in ctx.module_context.platforms and "cuda" not in ffi.compiled_platforms:
@@ -263,7 +267,9 @@ def _lower_to_plain(reference: Callable) -> Callable:
     return rule
 
 
-def _lower_to(target: str, primitive: Primitive, platform: str, reference: Callable) -> Callable:
+def _lower_to(
+    target: str, primitive: Primitive, platform: str, reference: Callable, stored: int
+) -> Callable:
     """A lowering rule: the FFI target, partitioned along the dimensions before its first axis.
 
     Images that the kernel does not take are left to the reference.
@@ -271,13 +277,14 @@ def _lower_to(target: str, primitive: Primitive, platform: str, reference: Calla
 
     def rule(ctx, *operands, **params):
         first = _first_axis(params)
-        x = ctx.avals_in[0]
+        x = ctx.avals_in[stored]
         sizes = tuple(x.shape[axis] for axis in sorted(params.get("axes", (first,))))
         other = None
-        if not ffi.takes(target, platform, sizes, computed_type(x.dtype).itemsize):
-            other = _in_computed_type(reference)
-        elif computed_type(x.dtype) != x.dtype and not ffi.takes_half_types(target, platform):
-            other = _in_computed_type(primitive.bind)
+        computed = computed_type(x.dtype)
+        if not ffi.takes(target, platform, sizes, computed.itemsize):
+            other = _in_computed_type(reference, stored)
+        elif computed != x.dtype and not ffi.takes_half_types(target, platform, sizes):
+            other = _in_computed_type(primitive.bind, stored)
         if other is not None:
             whole = mlir.lower_fun(functools.partial(other, **params), multiple_results=True)
             return whole(ctx, *operands)
