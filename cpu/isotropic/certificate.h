@@ -148,7 +148,7 @@ class Certificate {
     Totals totals;
     for (int64_t row = 0; row < rows; row += part) {
       const int64_t end = std::min(rows, row + part);
-      AddRows(run, state_, &box_, row, end, 1, Rows<T>().gap, &totals);
+      AddRows(run, state_, &box_, row, end, 1, Tests<T>().gap, &totals);
       if (BoundsOf(totals).bound > target) {
         const double share = double(rows) / double(end);
         return BoundsOf({share * totals.square, share * totals.rest}).bound;
@@ -160,7 +160,7 @@ class Certificate {
   template <typename Run>
   Bounds Find(const Run& run) const {
     Totals totals;
-    AddRows(run, state_, &box_, 0, state_.grid.rows, Feasible(run), Rows<T>().gap, &totals);
+    AddRows(run, state_, &box_, 0, state_.grid.rows, Feasible(run), Tests<T>().gap, &totals);
     return BoundsOf(totals);
   }
 
@@ -173,7 +173,7 @@ class Certificate {
   double Feasible(const Run& run) const {
     std::vector<double> of_row(size_t(state_.grid.rows));
     state_.ForRows(run, [&](int64_t row, auto& scratch) {
-      of_row[size_t(row)] = Rows<T>().excess(Tested(state_, &box_, row, 1, scratch));
+      of_row[size_t(row)] = Tests<T>().excess(Tested(state_, &box_, row, 1, scratch));
     });
     const double most = *std::max_element(of_row.begin(), of_row.end());
     constexpr double kRounded = 1 - 4 * std::numeric_limits<double>::epsilon();
@@ -192,7 +192,7 @@ double Residual(const Run& run, State<T>& state) {
   }
   Totals totals;
   const Box<T>* const none = nullptr;
-  AddRows(run, state, none, 0, state.grid.rows, 1, Rows<T>().residual, &totals);
+  AddRows(run, state, none, 0, state.grid.rows, 1, Tests<T>().residual, &totals);
   return std::sqrt(totals.square);
 }
 

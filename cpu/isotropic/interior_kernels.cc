@@ -14,8 +14,6 @@ namespace {
 // Each loop runs over a block of pixels, whose terms are then added.
 constexpr int64_t kBlock = 128;
 
-inline double Larger(double a, double b) { return a > b ? a : b; }
-
 // The end of the block that begins at `begin`.
 inline int64_t End(const Interior& state, int64_t begin) {
   return begin + kBlock < state.pixels ? begin + kBlock : state.pixels;
@@ -173,7 +171,7 @@ void RightSide(const Interior& state) {
 inline double Leaves(double point, double product, double direction) {
   const double inside = product * product - point * direction;
   const double root = inside > 0 ? std::sqrt(inside) : 0;
-  return inside >= 0 ? Larger(0, (root - product) / point) : 0;
+  return inside >= 0 ? Larger(0.0, (root - product) / point) : 0;
 }
 
 // From dy the rest of a step, and how far it may go.

@@ -61,6 +61,10 @@ class State {
     return weighted_.count() > 0 ? weighted_.Row(channel, row) : Data(channel, row);
   }
 
+  // From a row of a plane, or of the source, to the next.
+  int64_t stride() const { return planes_.stride(); }
+  int64_t source_stride() const { return weighted_.count() > 0 ? stride() : grid.length(); }
+
   // Copies row `row` of an image, `from(channel)`, to an array like the data.
   template <typename From>
   void CopyRow(int64_t row, const From& from, T* to) const {
@@ -100,6 +104,13 @@ class State {
     return run.shared() && grid.pixels() * grid.channels >= kShared;
   }
 
+  // How many rows a thread takes at a time.
+  template <typename Run>
+  int64_t RowsOfStripe(const Run& run) const {
+    if (!IsShared(run)) return grid.rows;
+    return std::max<int64_t>(1, kStripe / (grid.length() * grid.channels));
+  }
+
   // Calls body(row, scratch) for rows from `begin` to `end`, in stripes that threads may share.
   template <typename Run, typename Body>
   void ForRows(const Run& run, int64_t begin, int64_t end, const Body& body) const {
@@ -107,8 +118,7 @@ class State {
       for (int64_t row = first; row < last; ++row) body(row, scratch);
     };
     if (!IsShared(run)) return rows(begin, end, scratch_);
-    const int64_t in_row = grid.length() * grid.channels;
-    const int64_t in_stripe = std::max<int64_t>(1, kStripe / in_row);
+    const int64_t in_stripe = RowsOfStripe(run);
     run((end - begin + in_stripe - 1) / in_stripe, [&](int64_t first, int64_t last) {
       Scratch scratch(*this);
       rows(begin + first * in_stripe, std::min(end, begin + last * in_stripe), scratch);

@@ -7,11 +7,13 @@
 #include <random>
 #include <vector>
 
+#include "cpu/isotropic/fused_kernels.cc"
 #include "cpu/isotropic/interior_kernels.cc"
 #include "cpu/isotropic/linear_image.h"
 #include "cpu/isotropic/profile_kernels.cc"
 #include "cpu/isotropic/prox_image.h"
 #include "cpu/isotropic/row_kernels.cc"
+#include "cpu/isotropic/test_kernels.cc"
 #include "cpu/threads/parallel_for.h"
 #include "tests/cpp/pool.h"
 
