@@ -94,19 +94,22 @@ struct Totals {
   double square = 0, rest = 0;
 };
 
-// Adds the sums over rows from `begin` to `end`, in their order.
+// Adds the sums over rows from `begin` to `end`, stripe by stripe.
 template <typename T, typename Run, typename Kernel>
 void AddRows(const Run& run, const State<T>& state, const Box<T>* box, int64_t begin, int64_t end,
              double scale, const Kernel& kernel, Totals* totals) {
-  std::vector<Totals> of_row(size_t(end - begin));
-  state.ForRows(run, begin, end, [&](int64_t row, auto& scratch) {
+  const int64_t in_stripe = state.RowsOfStripe();
+  std::vector<Totals> of_stripe(size_t((end - begin + in_stripe - 1) / in_stripe));
+  state.ForStripes(run, begin, end, [&](int64_t first, int64_t last, auto& scratch) {
     TestSums sums;
-    kernel(Tested(state, box, row, scale, scratch), &sums);
-    of_row[size_t(row - begin)] = {sums.square.Total(), sums.rest.Total()};
+    for (int64_t row = first; row < last; ++row) {
+      kernel(Tested(state, box, row, scale, scratch), &sums);
+    }
+    of_stripe[size_t((first - begin) / in_stripe)] = {sums.square.Total(), sums.rest.Total()};
   });
-  for (const Totals& row : of_row) {
-    totals->square += row.square;
-    totals->rest += row.rest;
+  for (const Totals& stripe : of_stripe) {
+    totals->square += stripe.square;
+    totals->rest += stripe.rest;
   }
 }
 

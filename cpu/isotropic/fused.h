@@ -50,23 +50,16 @@ FusedRows<T> RowsToFuse(State<T>& state, const StepLengths<T>& steps, int64_t be
   return rows;
 }
 
-// Stripes of rows may be shared. The duals of the last row of each wait for the image of the next.
+// The duals of the last row of a stripe wait for the image of the next one.
 template <typename Run, typename T>
 void StepFused(const Run& run, State<T>& state, const StepLengths<T>& steps) {
-  const int64_t in_stripe = state.RowsOfStripe(run), rows = state.grid.rows;
-  const auto stripe = [&](int64_t i) {
-    return RowsToFuse(state, steps, i * in_stripe, std::min(rows, (i + 1) * in_stripe));
-  };
-  const int64_t stripes = (rows + in_stripe - 1) / in_stripe;
-  const auto step = [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) Fused<T>().step(stripe(i));
-  };
-  if (stripes > 1) {
-    run(stripes, step);
-  } else {
-    step(0, 1);
+  const int64_t rows = state.grid.rows, in_stripe = state.RowsOfStripe();
+  state.ForStripes(run, 0, rows, [&](int64_t first, int64_t last, auto&) {
+    Fused<T>().step(RowsToFuse(state, steps, first, last));
+  });
+  for (int64_t first = 0; first < rows; first += in_stripe) {
+    Fused<T>().finish(RowsToFuse(state, steps, first, std::min(rows, first + in_stripe)));
   }
-  for (int64_t i = 0; i < stripes; ++i) Fused<T>().finish(stripe(i));
 }
 
 }  // namespace jaxtv

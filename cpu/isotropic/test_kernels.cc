@@ -77,8 +77,46 @@ double Excess(const TestRow<T>& row) {
   return most;
 }
 
+// The terms of pixels with one channel and two axes, and no slopes, in one pass.
+template <typename T>
+void GapOfTwo(const TestRow<T>& row, TestSums* sums) {
+  double* squares = row.work;
+  double* rests = row.work + row.n;
+  const T* x = row.x[0];
+  const T* m = row.data_weights[0];
+  const T* r = row.radii[0];
+  const T* y = row.y[0].here;
+  const T* below = row.y[0].other;
+  const T* p = row.duals[0].here;
+  const T* above = row.duals[0].other;
+  const T* q = row.duals[1].here;
+  const double low = row.low[0], high = row.high[0], scale = row.scale;
+  JAXTV_EACH_ALONE
+  for (int64_t i = 0; i < row.n; ++i) {
+    const double p0 = p[i], p1 = above[i], q0 = q[i], q1 = q[i - 1];
+    const double back = scale * ((p1 - p0) + (q1 - q0)), weight = m[i], value = x[i], here = y[i];
+    const double best = value - back / Larger(weight, kTiny<double>);
+    const double free = back > 0 ? low : high, kept = weight > 0 ? best : free;
+    const double u = Smaller(Larger(kept, low), high), off = here - u;
+    const double parts =
+        weight * (Size(u) + Size(value)) + (Size(p1) + Size(p0)) + (Size(q1) + Size(q0));
+    const double slack = kSlack * parts * Size(off);
+    const double down = double(below[i]) - here, right = double(y[i + 1]) - here;
+    const double cost = double(r[i]) * Root(down * down + right * right);
+    const double inner = scale * (p0 * down + q0 * right);
+    squares[i] = weight * off * off;
+    rests[i] = (Larger((weight * (u - value) + back) * off, slack) + slack) +
+               (Larger(cost - inner, kSlack * cost) + kSlack * cost);
+  }
+  Add(row.n, squares, &sums->square);
+  Add(row.n, rests, &sums->rest);
+}
+
 template <typename T>
 void Gap(const TestRow<T>& row, TestSums* sums) {
+  if (row.axes == 2 && row.channels == 1 && row.isotropic && !row.slopes) {
+    return GapOfTwo(row, sums);
+  }
   const int64_t n = row.n;
   double* const squares = row.work + row.axes * row.channels * n;
   double* const products = squares + row.axes * n;
