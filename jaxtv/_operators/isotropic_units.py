@@ -72,9 +72,10 @@ def solve(
 ) -> tuple[Array, ProxInfo, tuple[Array, ...]]:
     """The prox of x, float32 or float64, with weights for each of `layout.axes`, sizes full or 1.
 
-    Images are solved in units in which their largest deviation from the mean is about 1, and their
-    largest data weight, which sets the best steps, nearly so: prox(x, lam) = unit * prox((x - mean) / unit, lam / unit) + mean holds for
-    any two numbers, so that these have no derivative.
+    Images are solved in units in which their largest deviation from the mean is about 1, and so is
+    their largest data weight, which the best steps depend on:
+    prox(x, lam) = unit * prox((x - mean) / unit, lam / unit) + mean holds for any two numbers, so
+    that these have no derivative.
 
     Returns:
       The prox, how well it is solved, and the duals of each axis, 0 at an open end.
