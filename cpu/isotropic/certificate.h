@@ -113,6 +113,23 @@ void AddRows(const Run& run, const State<T>& state, const Box<T>* box, int64_t b
   }
 }
 
+// The sums over all rows; or, from some of them that already have sums that are `above`, about
+// those of all: no term is below 0.
+template <typename T, typename Run, typename Kernel, typename Above>
+Totals AboutTotals(const Run& run, const State<T>& state, const Box<T>* box, const Kernel& kernel,
+                   const Above& above) {
+  constexpr int64_t kParts = 16;
+  const int64_t rows = state.grid.rows, part = (rows + kParts - 1) / kParts;
+  Totals totals;
+  for (int64_t row = 0; row < rows; row += part) {
+    const int64_t end = std::min(rows, row + part);
+    AddRows(run, state, box, row, end, 1, kernel, &totals);
+    const double share = double(rows) / double(end);
+    if (above(totals)) return {share * totals.square, share * totals.rest};
+  }
+  return totals;
+}
+
 struct Bounds {
   double gap, bound;
 };
@@ -144,20 +161,11 @@ class Certificate {
   }
 
   // The bound, but for the rounding of the duals, if that is not above a target; else about the
-  // bound. All terms are at least 0, so that some of the rows tell where it is far above.
+  // bound.
   template <typename Run>
   double About(const Run& run, double target) const {
-    const int64_t rows = state_.grid.rows, part = (rows + kParts - 1) / kParts;
-    Totals totals;
-    for (int64_t row = 0; row < rows; row += part) {
-      const int64_t end = std::min(rows, row + part);
-      AddRows(run, state_, &box_, row, end, 1, Tests<T>().gap, &totals);
-      if (BoundsOf(totals).bound > target) {
-        const double share = double(rows) / double(end);
-        return BoundsOf({share * totals.square, share * totals.rest}).bound;
-      }
-    }
-    return BoundsOf(totals).bound;
+    const auto above = [&](const Totals& totals) { return BoundsOf(totals).bound > target; };
+    return BoundsOf(AboutTotals(run, state_, &box_, Tests<T>().gap, above)).bound;
   }
 
   template <typename Run>
@@ -168,8 +176,6 @@ class Certificate {
   }
 
  private:
-  static constexpr int64_t kParts = 16;
-
   // A factor of at most 1 that makes the duals feasible: rounding may leave them an ulp or two
   // longer than their radii.
   template <typename Run>
@@ -187,16 +193,15 @@ class Certificate {
   const Box<T> box_;
 };
 
-// The norm of the residual of the linear problem.
+// The norm of the residual of the linear problem, if that is not above a goal; else about the norm.
 template <typename T, typename Run>
-double Residual(const Run& run, State<T>& state) {
-  for (int c = 0; c < state.grid.channels; ++c) {
-    for (int64_t row = 0; row < state.grid.rows; ++row) SetAfter(state.grid, state.Y(c, row));
+double AboutResidual(const Run& run, State<T>& state, double goal) {
+  for (int64_t row = 0; row < state.grid.rows; ++row) {
+    for (int c = 0; c < state.grid.channels; ++c) SetAfter(state.grid, state.Y(c, row));
   }
-  Totals totals;
+  const auto above = [&](const Totals& totals) { return std::sqrt(totals.square) > goal; };
   const Box<T>* const none = nullptr;
-  AddRows(run, state, none, 0, state.grid.rows, 1, Tests<T>().residual, &totals);
-  return std::sqrt(totals.square);
+  return std::sqrt(AboutTotals(run, state, none, Tests<T>().residual, above).square);
 }
 
 }  // namespace jaxtv

@@ -77,7 +77,12 @@ double Excess(const TestRow<T>& row) {
   return most;
 }
 
-// The terms of pixels with one channel and two axes, and no slopes, in one pass.
+// Isotropic groups of two axes and one channel without slopes take one pass.
+template <typename T>
+bool IsOfTwo(const TestRow<T>& row) {
+  return row.axes == 2 && row.channels == 1 && row.isotropic && row.slopes == nullptr;
+}
+
 template <typename T>
 void GapOfTwo(const TestRow<T>& row, TestSums* sums) {
   double* squares = row.work;
@@ -114,9 +119,7 @@ void GapOfTwo(const TestRow<T>& row, TestSums* sums) {
 
 template <typename T>
 void Gap(const TestRow<T>& row, TestSums* sums) {
-  if (row.axes == 2 && row.channels == 1 && row.isotropic && !row.slopes) {
-    return GapOfTwo(row, sums);
-  }
+  if (IsOfTwo(row)) return GapOfTwo(row, sums);
   const int64_t n = row.n;
   double* const squares = row.work + row.axes * row.channels * n;
   double* const products = squares + row.axes * n;
@@ -167,7 +170,38 @@ void Gap(const TestRow<T>& row, TestSums* sums) {
 }
 
 template <typename T>
+void ResidualOfTwo(const TestRow<T>& row, TestSums* sums) {
+  double* squares = row.work;
+  const T* source = row.x[0];
+  const T* m = row.data_weights[0];
+  const T* r = row.radii[0];
+  const T* length = row.lengths[0];
+  const T* u = row.directions[0];
+  const T* v = row.directions[1];
+  const T* z = row.y[0].here;
+  const T* below = row.y[0].other;
+  const T* p = row.duals[0].here;
+  const T* above = row.duals[0].other;
+  const T* q = row.duals[1].here;
+  JAXTV_EACH_ALONE
+  for (int64_t i = 0; i < row.n; ++i) {
+    const double p0 = p[i], q0 = q[i], here = z[i], radius = r[i], u0 = u[i], v0 = v[i];
+    const double back = (double(above[i]) - p0) + (double(q[i - 1]) - q0);
+    const double off = double(m[i]) * here + back - double(source[i]);
+    const double down = double(below[i]) - here, right = double(z[i + 1]) - here;
+    const double along = down * u0 + right * v0;
+    const double inverse = double(length[i]) / Larger(radius, kTiny<double>);
+    const double off_down = down - u0 * along - inverse * p0;
+    const double off_right = right - v0 * along - inverse * q0;
+    const double of_group = off_down * off_down + off_right * off_right;
+    squares[i] = off * off + (radius > 0 ? of_group : 0);
+  }
+  Add(row.n, squares, &sums->square);
+}
+
+template <typename T>
 void Residual(const TestRow<T>& row, TestSums* sums) {
+  if (IsOfTwo(row)) return ResidualOfTwo(row, sums);
   const int64_t n = row.n;
   double* const along = row.work + row.axes * row.channels * n;
   double* JAXTV_RESTRICT back = along + 2 * row.axes * n;
