@@ -34,8 +34,8 @@ JAXTV_HD inline StepLengths<T> StepsOf(int64_t k, int axes, bool varied, bool te
   return {primal, T(0.999) / (T(4) * T(axes) * primal), tested ? T(1) : T(kRelaxation)};
 }
 
-// The number of iterations at which the certificate is looked at next. It takes as long as some ten
-// of them.
+// The number of iterations at which the certificate is looked at next. It takes as long as three to
+// ten of them.
 JAXTV_HD inline int64_t NextTest(int64_t k) { return k + (k < 64 ? 8 : k < 128 ? 16 : k / 8); }
 
 }  // namespace jaxtv

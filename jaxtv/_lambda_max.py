@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxtv import _arguments
 from jaxtv._plain import measures
+from jaxtv._plain.differences import divergence
 from jaxtv._plumbing import primitive, sharding
 
 LONGEST = 4096
@@ -131,7 +132,7 @@ def _of_images(x: ArrayLike, axes: tuple[int, ...], keepdims: bool) -> Array:
     flows = _least_squares_flows(rest, axes)
     left = rest
     for p, axis in zip(flows, axes, strict=True):
-        left = left - _transposed_differences(p, axis)
+        left = left - divergence(p, axis)
     flows = [p + q for p, q in zip(flows, _flows_axis_by_axis(left, axes), strict=True)]
     tops = (jnp.abs(p).max(axes, keepdims=True, initial=0) for p in flows)
     top = functools.reduce(jnp.maximum, tops)
@@ -203,12 +204,6 @@ def _flows_axis_by_axis(rest: Array, axes: tuple[int, ...]) -> list[Array]:
         flows.append(lax.slice_in_dim(_running_sum(rest - mean, axis), 0, -1, axis=axis))
         rest = mean
     return flows
-
-
-def _transposed_differences(p: Array, axis: int) -> Array:
-    """What a flow to the next pixel takes from each pixel."""
-    ends = [(1, 1) if d == axis else (0, 0) for d in range(p.ndim)]
-    return jnp.diff(jnp.pad(p, ends), axis=axis)
 
 
 def _running_sum(v: Array, axis: int) -> Array:

@@ -171,14 +171,28 @@ def test_limits():
     assert (floor.sweeps < 10_000).all()  # the rounding of float32 ends it
 
 
-@pytest.mark.parametrize(("channels", "is_isotropic"), [(1, True), (2, True), (2, False)])
-def test_the_compiled_kernel_is_what_plain_jax_is(channels, is_isotropic):
-    stencil = Stencil((1, 2, 3), is_isotropic, periodic=True)
+@pytest.mark.parametrize(
+    ("channels", "is_isotropic", "even", "periodic"),
+    [
+        (1, True, False, True),
+        (2, True, False, True),
+        (2, False, False, True),
+        (1, True, True, False),
+    ],
+)
+def test_the_compiled_kernel_is_what_plain_jax_is(channels, is_isotropic, even, periodic):
+    """With one weight for all pixels an iteration takes one pass."""
+    stencil = Stencil((1, 2, 3), is_isotropic, periodic)
     shape = (2, channels, 7, 9)
     x = jnp.asarray(RNG.standard_normal(shape))
     m = jnp.asarray(RNG.uniform(0.5, 1, shape))
-    lams = tuple(jnp.asarray(RNG.uniform(0, 0.5, (2, 1, 7, 9))) for _ in range(2))
-    init = tuple(jnp.asarray(RNG.standard_normal(shape)) for _ in range(2))
+    of_lams = (2, 1, 1, 1) if even else (2, 1, 7, 9)
+    lams = (jnp.asarray(RNG.uniform(0.1, 0.5, of_lams)),) * 2
+    if not even:
+        lams = tuple(jnp.asarray(RNG.uniform(0, 0.5, of_lams)) for _ in range(2))
+    init = tuple(
+        stencil.edges(x, axis) * jnp.asarray(RNG.standard_normal(shape)) for axis in (2, 3)
+    )
     goal, limit = jnp.full((1, 1, 1, 1), 1e-5), jnp.full((1, 1, 1, 1), 30, jnp.int32)
     operands, params = (x, m, goal, limit, *lams, *init), stencil._asdict()
     expected = jax.jit(functools.partial(plain.solve, **params))(*operands)
@@ -192,6 +206,7 @@ def test_the_compiled_kernel_is_what_plain_jax_is(channels, is_isotropic):
     directions = tuple(
         jnp.where(n > 0, h / (n + 1e-9), 0) for h, n in zip(steps, lengths, strict=True)
     )
+    limit = jnp.full((1, 1, 1, 1), 6, jnp.int32)  # before factors are worth their time
     operands = (x, m, goal, limit, *lams, *lengths, *directions)
     expected = jax.jit(functools.partial(plain.solve_linear, **params))(*operands)
     z = operators.solve_linear(x, m, lams, lengths, directions, goal, limit, stencil=stencil)
@@ -207,6 +222,15 @@ def test_the_value_of_the_penalty(name):
         zero = [np.zeros_like(image)] * 2
         expected = energies(image, zero, image, lams, axes, **how)[0]
         assert float(found[index]) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.75, 1.3, 3e3])
+def test_the_unit_of_data_weights_costs_no_iterations(unit):
+    """With steps for half or twice the weight they are 40 to 56. The image is cut into stripes."""
+    x = np.random.default_rng(5).standard_normal((96, 100))
+    _, info = jaxtv.prox_tv_2d(x, 0.1 * unit, kind="isotropic", data_weight=unit, return_info=True)
+    assert info.converged
+    assert info.sweeps <= 32
 
 
 def test_missing_pixels_take_few_iterations():

@@ -12,9 +12,11 @@ from fuzz import build
 SOURCES = (
     "cpu/lockstep/kernels.cc",
     "cpu/images/pixel_kernels.cc",
+    "cpu/isotropic/fused_kernels.cc",
     "cpu/isotropic/interior_kernels.cc",
     "cpu/isotropic/profile_kernels.cc",
     "cpu/isotropic/row_kernels.cc",
+    "cpu/isotropic/test_kernels.cc",
 )
 COMPILER = build.COMPILER or "g++"
 

@@ -94,20 +94,40 @@ struct Totals {
   double square = 0, rest = 0;
 };
 
-// Adds the sums over rows from `begin` to `end`, in their order.
+// Adds the sums over rows from `begin` to `end`, stripe by stripe.
 template <typename T, typename Run, typename Kernel>
 void AddRows(const Run& run, const State<T>& state, const Box<T>* box, int64_t begin, int64_t end,
              double scale, const Kernel& kernel, Totals* totals) {
-  std::vector<Totals> of_row(size_t(end - begin));
-  state.ForRows(run, begin, end, [&](int64_t row, auto& scratch) {
+  const int64_t in_stripe = state.RowsOfStripe();
+  std::vector<Totals> of_stripe(size_t((end - begin + in_stripe - 1) / in_stripe));
+  state.ForStripes(run, begin, end, [&](int64_t first, int64_t last, auto& scratch) {
     TestSums sums;
-    kernel(Tested(state, box, row, scale, scratch), &sums);
-    of_row[size_t(row - begin)] = {sums.square.Total(), sums.rest.Total()};
+    for (int64_t row = first; row < last; ++row) {
+      kernel(Tested(state, box, row, scale, scratch), &sums);
+    }
+    of_stripe[size_t((first - begin) / in_stripe)] = {sums.square.Total(), sums.rest.Total()};
   });
-  for (const Totals& row : of_row) {
-    totals->square += row.square;
-    totals->rest += row.rest;
+  for (const Totals& stripe : of_stripe) {
+    totals->square += stripe.square;
+    totals->rest += stripe.rest;
   }
+}
+
+// The sums over all rows; or, from some of them that already have sums that are `above`, about
+// those of all: no term is below 0.
+template <typename T, typename Run, typename Kernel, typename Above>
+Totals AboutTotals(const Run& run, const State<T>& state, const Box<T>* box, const Kernel& kernel,
+                   const Above& above) {
+  constexpr int64_t kParts = 16;
+  const int64_t rows = state.grid.rows, part = (rows + kParts - 1) / kParts;
+  Totals totals;
+  for (int64_t row = 0; row < rows; row += part) {
+    const int64_t end = std::min(rows, row + part);
+    AddRows(run, state, box, row, end, 1, kernel, &totals);
+    const double share = double(rows) / double(end);
+    if (above(totals)) return {share * totals.square, share * totals.rest};
+  }
+  return totals;
 }
 
 struct Bounds {
@@ -141,39 +161,28 @@ class Certificate {
   }
 
   // The bound, but for the rounding of the duals, if that is not above a target; else about the
-  // bound. All terms are at least 0, so that some of the rows tell where it is far above.
+  // bound.
   template <typename Run>
   double About(const Run& run, double target) const {
-    const int64_t rows = state_.grid.rows, part = (rows + kParts - 1) / kParts;
-    Totals totals;
-    for (int64_t row = 0; row < rows; row += part) {
-      const int64_t end = std::min(rows, row + part);
-      AddRows(run, state_, &box_, row, end, 1, Rows<T>().gap, &totals);
-      if (BoundsOf(totals).bound > target) {
-        const double share = double(rows) / double(end);
-        return BoundsOf({share * totals.square, share * totals.rest}).bound;
-      }
-    }
-    return BoundsOf(totals).bound;
+    const auto above = [&](const Totals& totals) { return BoundsOf(totals).bound > target; };
+    return BoundsOf(AboutTotals(run, state_, &box_, Tests<T>().gap, above)).bound;
   }
 
   template <typename Run>
   Bounds Find(const Run& run) const {
     Totals totals;
-    AddRows(run, state_, &box_, 0, state_.grid.rows, Feasible(run), Rows<T>().gap, &totals);
+    AddRows(run, state_, &box_, 0, state_.grid.rows, Feasible(run), Tests<T>().gap, &totals);
     return BoundsOf(totals);
   }
 
  private:
-  static constexpr int64_t kParts = 16;
-
   // A factor of at most 1 that makes the duals feasible: rounding may leave them an ulp or two
   // longer than their radii.
   template <typename Run>
   double Feasible(const Run& run) const {
     std::vector<double> of_row(size_t(state_.grid.rows));
     state_.ForRows(run, [&](int64_t row, auto& scratch) {
-      of_row[size_t(row)] = Rows<T>().excess(Tested(state_, &box_, row, 1, scratch));
+      of_row[size_t(row)] = Tests<T>().excess(Tested(state_, &box_, row, 1, scratch));
     });
     const double most = *std::max_element(of_row.begin(), of_row.end());
     constexpr double kRounded = 1 - 4 * std::numeric_limits<double>::epsilon();
@@ -184,16 +193,15 @@ class Certificate {
   const Box<T> box_;
 };
 
-// The norm of the residual of the linear problem.
+// The norm of the residual of the linear problem, if that is not above a goal; else about the norm.
 template <typename T, typename Run>
-double Residual(const Run& run, State<T>& state) {
-  for (int c = 0; c < state.grid.channels; ++c) {
-    for (int64_t row = 0; row < state.grid.rows; ++row) SetAfter(state.grid, state.Y(c, row));
+double AboutResidual(const Run& run, State<T>& state, double goal) {
+  for (int64_t row = 0; row < state.grid.rows; ++row) {
+    for (int c = 0; c < state.grid.channels; ++c) SetAfter(state.grid, state.Y(c, row));
   }
-  Totals totals;
+  const auto above = [&](const Totals& totals) { return std::sqrt(totals.square) > goal; };
   const Box<T>* const none = nullptr;
-  AddRows(run, state, none, 0, state.grid.rows, 1, Rows<T>().residual, &totals);
-  return std::sqrt(totals.square);
+  return std::sqrt(AboutTotals(run, state, none, Tests<T>().residual, above).square);
 }
 
 }  // namespace jaxtv

@@ -14,57 +14,49 @@ namespace {
 // Each loop runs over a block of pixels, whose terms are then added.
 constexpr int64_t kBlock = 128;
 
-inline double Larger(double a, double b) { return a > b ? a : b; }
-
 // The end of the block that begins at `begin`.
-inline int64_t End(const Interior& state, int64_t begin) {
-  return begin + kBlock < state.pixels ? begin + kBlock : state.pixels;
+inline int64_t End(const Interior& at, int64_t begin) {
+  return begin + kBlock < at.pixels ? begin + kBlock : at.pixels;
+}
+
+// The weighted differences of an image down and to the right of a pixel.
+inline double Down(const Interior& at, const double* image, int64_t i) {
+  return at.down[i] * (image[i + at.length] - image[i]);
+}
+inline double Right(const Interior& at, const double* image, int64_t i) {
+  return at.right[i] * (image[i + 1] - image[i]);
 }
 
 // The scaling and A at the iterate, and what its products come to. The determinants <S, J S> and
 // <Z, J Z> are products of a sum and a difference, of which the latter is small near the end.
-Centrality Scale(const Interior& state) {
-  const double* y = state.image;
-  const double* below = y + state.length;
-  const double* down = state.down;
-  const double* right = state.right;
-  const double* r = state.radius;
-  const double* t = state.bound;
-  const double* p = state.p;
-  const double* q = state.q;
-  double* v0 = state.v0;
-  double* v1 = state.v1;
-  double* v2 = state.v2;
-  double* eta = state.eta;
-  double* a = state.a;
-  double* b = state.b;
-  double* c = state.c;
+Centrality Scale(const Interior& at) {
   RowSum product, gap;
   double products[kBlock], gaps[kBlock];
-  for (int64_t begin = 0; begin < state.pixels; begin += kBlock) {
-    const int64_t end = End(state, begin);
+  for (int64_t begin = 0; begin < at.pixels; begin += kBlock) {
+    const int64_t end = End(at, begin);
     JAXTV_EACH_ALONE
     for (int64_t i = begin; i < end; ++i) {
-      const double g = down[i] * (below[i] - y[i]), h = right[i] * (y[i + 1] - y[i]);
-      const double length = std::sqrt(g * g + h * h), size = std::sqrt(p[i] * p[i] + q[i] * q[i]);
-      const double det_s = (t[i] - length) * (t[i] + length);
-      const double det_z = (r[i] - size) * (r[i] + size);
+      const double p = at.p[i], q = at.q[i], r = at.radius[i], t = at.bound[i];
+      const double g = Down(at, at.image, i), h = Right(at, at.image, i);
+      const double length = std::sqrt(g * g + h * h), size = std::sqrt(p * p + q * q);
+      const double det_s = (t - length) * (t + length);
+      const double det_z = (r - size) * (r + size);
       const double root_s = 1 / std::sqrt(det_s), root_z = 1 / std::sqrt(det_z);
-      const double along = g * p[i] + h * q[i], sum = t[i] * r[i] - along;
+      const double along = g * p + h * q, sum = t * r - along;
       const double scale = 1 / std::sqrt(2 * (1 + sum * root_s * root_z));
-      const double first = scale * (r[i] * root_z + t[i] * root_s);
-      const double second = -scale * (p[i] * root_z + g * root_s);
-      const double third = -scale * (q[i] * root_z + h * root_s);
+      const double first = scale * (r * root_z + t * root_s);
+      const double second = -scale * (p * root_z + g * root_s);
+      const double third = -scale * (q * root_z + h * root_s);
       const double ratio = det_z * root_z * root_s, k = 2 / (2 * first * first - 1);
-      v0[i] = first;
-      v1[i] = second;
-      v2[i] = third;
-      eta[i] = ratio;
-      a[i] = down[i] * down[i] * ratio * (1 - k * second * second);
-      b[i] = -(down[i] * right[i] * ratio * k * second * third);
-      c[i] = right[i] * right[i] * ratio * (1 - k * third * third);
+      at.v0[i] = first;
+      at.v1[i] = second;
+      at.v2[i] = third;
+      at.eta[i] = ratio;
+      at.a[i] = at.down[i] * at.down[i] * ratio * (1 - k * second * second);
+      at.b[i] = -(at.down[i] * at.right[i] * ratio * k * second * third);
+      at.c[i] = at.right[i] * at.right[i] * ratio * (1 - k * third * third);
       products[i - begin] = sum;
-      gaps[i - begin] = r[i] * length - along;
+      gaps[i - begin] = r * length - along;
     }
     Add(end - begin, products, &product);
     Add(end - begin, gaps, &gap);
@@ -73,13 +65,13 @@ Centrality Scale(const Interior& state) {
 }
 
 // c and R_0 for R = -Z.
-void Predict(const Interior& state) {
+void Predict(const Interior& at) {
   JAXTV_EACH_ALONE
-  for (int64_t i = 0; i < state.pixels; ++i) {
-    const double v0 = state.v0[i], across = 2 * v0 / (2 * v0 * v0 - 1) * state.radius[i];
-    state.e[i] = -state.p[i] - across * state.v1[i];
-    state.f[i] = -state.q[i] - across * state.v2[i];
-    state.to_bound[i] = -state.radius[i];
+  for (int64_t i = 0; i < at.pixels; ++i) {
+    const double v0 = at.v0[i], across = 2 * v0 / (2 * v0 * v0 - 1) * at.radius[i];
+    at.e[i] = -at.p[i] - across * at.v1[i];
+    at.f[i] = -at.q[i] - across * at.v2[i];
+    at.to_bound[i] = -at.radius[i];
   }
 }
 
@@ -102,33 +94,17 @@ inline Vector Reflected(const Vector& n, const Vector& d) {
 // terms of third order: dS, dZ are those of -Z, W is the root of H, L = W S = W^-1 Z, S^-1 = J S /
 // <S, J S>, and L \ is the inverse of L o. With u = (v + (1, 0)) / |...| the root is W = sqrt(eta)
 // (2 u u^T - J), and W^-1 the same for J u; all roots of eta cancel.
-void Correct(const Interior& state, double mu) {
-  const double* y = state.image;
-  const double* below = y + state.length;
-  const double* dy = state.to_image;
-  const double* dy_below = dy + state.length;
-  const double* down = state.down;
-  const double* right = state.right;
-  const double* r = state.radius;
-  const double* t = state.bound;
-  const double* p = state.p;
-  const double* q = state.q;
-  const double* v0 = state.v0;
-  const double* v1 = state.v1;
-  const double* v2 = state.v2;
-  const double* dt = state.to_bound;
-  const double* dp = state.to_p;
-  const double* dq = state.to_q;
-  double* e = state.e;
-  double* f = state.f;
+void Correct(const Interior& at, double mu) {
   JAXTV_EACH_ALONE
-  for (int64_t i = 0; i < state.pixels; ++i) {
-    const Vector s{t[i], down[i] * (below[i] - y[i]), right[i] * (y[i + 1] - y[i])};
-    const Vector ds{dt[i], down[i] * (dy_below[i] - dy[i]), right[i] * (dy[i + 1] - dy[i])};
+  for (int64_t i = 0; i < at.pixels; ++i) {
+    const double p = at.p[i], q = at.q[i], r = at.radius[i], v0 = at.v0[i], v1 = at.v1[i],
+                 v2 = at.v2[i];
+    const Vector s{at.bound[i], Down(at, at.image, i), Right(at, at.image, i)};
+    const Vector ds{at.to_bound[i], Down(at, at.to_image, i), Right(at, at.to_image, i)};
     const double det = s.x0 * s.x0 - (s.x1 * s.x1 + s.x2 * s.x2);
-    const Vector n{v0[i] + 1, v1[i], v2[i]}, back{n.x0, -n.x1, -n.x2};
+    const Vector n{v0 + 1, v1, v2}, back{n.x0, -n.x1, -n.x2};
     const Vector scaled = Reflected(n, s), along = Reflected(n, ds);
-    const Vector across = Reflected(back, {0, -dp[i], -dq[i]});
+    const Vector across = Reflected(back, {0, -at.to_p[i], -at.to_q[i]});
     const Vector both{Inner(along, across), along.x0 * across.x1 + across.x0 * along.x1,
                       along.x0 * across.x2 + across.x0 * along.x2};
     const double first = (scaled.x0 * both.x0 - scaled.x1 * both.x1 - scaled.x2 * both.x2) / det;
@@ -137,34 +113,25 @@ void Correct(const Interior& state, double mu) {
                          by * (both.x2 - first * scaled.x2)};
     const Vector second = Reflected(n, divided);
     const double center = mu / det;
-    const double r0 = center * s.x0 - r[i] - second.x0;
-    const double r1 = p[i] - center * s.x1 - second.x1;
-    const double r2 = q[i] - center * s.x2 - second.x2;
-    const double factor = 2 * v0[i] / (2 * v0[i] * v0[i] - 1) * r0;
-    e[i] = factor * v1[i] - r1;
-    f[i] = factor * v2[i] - r2;
-    state.to_bound[i] = r0;
+    const double r0 = center * s.x0 - r - second.x0;
+    const double r1 = p - center * s.x1 - second.x1;
+    const double r2 = q - center * s.x2 - second.x2;
+    const double factor = 2 * v0 / (2 * v0 * v0 - 1) * r0;
+    at.e[i] = factor * v1 - r1;
+    at.f[i] = factor * v2 - r2;
+    at.to_bound[i] = r0;
   }
 }
 
 // -m (y - x) - D^T s (p + c).
-void RightSide(const Interior& state) {
-  const double* y = state.image;
-  const double* x = state.data;
-  const double* m = state.weight;
-  const double* down = state.down;
-  const double* right = state.right;
-  const double* p = state.p;
-  const double* q = state.q;
-  const double* e = state.e;
-  const double* f = state.f;
-  double* to = state.to_image;
-  const int64_t length = state.length;
+void RightSide(const Interior& at) {
   JAXTV_EACH_ALONE
-  for (int64_t i = 0; i < state.pixels; ++i) {
-    const int64_t above = i - length;
-    const double from = down[above] * (p[above] + e[above]) + right[i - 1] * (q[i - 1] + f[i - 1]);
-    to[i] = (down[i] * (p[i] + e[i]) + right[i] * (q[i] + f[i]) - from) - m[i] * (y[i] - x[i]);
+  for (int64_t i = 0; i < at.pixels; ++i) {
+    const int64_t above = i - at.length;
+    const double from = at.down[above] * (at.p[above] + at.e[above]) +
+                        at.right[i - 1] * (at.q[i - 1] + at.f[i - 1]);
+    at.to_image[i] = (at.down[i] * (at.p[i] + at.e[i]) + at.right[i] * (at.q[i] + at.f[i]) - from) -
+                     at.weight[i] * (at.image[i] - at.data[i]);
   }
 }
 
@@ -173,53 +140,35 @@ void RightSide(const Interior& state) {
 inline double Leaves(double point, double product, double direction) {
   const double inside = product * product - point * direction;
   const double root = inside > 0 ? std::sqrt(inside) : 0;
-  return inside >= 0 ? Larger(0, (root - product) / point) : 0;
+  return inside >= 0 ? Larger(0.0, (root - product) / point) : 0;
 }
 
 // From dy the rest of a step, and how far it may go.
-StepSums Finish(const Interior& state) {
-  const double* y = state.image;
-  const double* below = y + state.length;
-  const double* dy = state.to_image;
-  const double* dy_below = dy + state.length;
-  const double* down = state.down;
-  const double* right = state.right;
-  const double* r = state.radius;
-  const double* t = state.bound;
-  const double* p = state.p;
-  const double* q = state.q;
-  const double* v0 = state.v0;
-  const double* v1 = state.v1;
-  const double* v2 = state.v2;
-  const double* eta = state.eta;
-  const double* e = state.e;
-  const double* f = state.f;
-  double* to_bound = state.to_bound;
-  double* to_p = state.to_p;
-  double* to_q = state.to_q;
+StepSums Finish(const Interior& at) {
   RowSum linear, square;
   double shortest = 0, linears[kBlock], squares[kBlock], shorts[kBlock];
-  for (int64_t begin = 0; begin < state.pixels; begin += kBlock) {
-    const int64_t end = End(state, begin);
+  for (int64_t begin = 0; begin < at.pixels; begin += kBlock) {
+    const int64_t end = End(at, begin);
     JAXTV_EACH_ALONE
     for (int64_t i = begin; i < end; ++i) {
-      const double g = down[i] * (below[i] - y[i]), h = right[i] * (y[i + 1] - y[i]);
-      const double dg = down[i] * (dy_below[i] - dy[i]), dh = right[i] * (dy[i + 1] - dy[i]);
-      const double k = 2 / (2 * v0[i] * v0[i] - 1), along = v1[i] * dg + v2[i] * dh;
-      const double dp = e[i] + eta[i] * (dg - k * v1[i] * along);
-      const double dq = f[i] + eta[i] * (dh - k * v2[i] * along);
-      const double dt = k * (to_bound[i] / (2 * eta[i]) - v0[i] * along);
-      const double length = std::sqrt(g * g + h * h), size = std::sqrt(p[i] * p[i] + q[i] * q[i]);
-      const double of_s = Leaves((t[i] - length) * (t[i] + length), t[i] * dt - g * dg - h * dh,
+      const double p = at.p[i], q = at.q[i], r = at.radius[i], t = at.bound[i], v0 = at.v0[i],
+                   v1 = at.v1[i], v2 = at.v2[i];
+      const double g = Down(at, at.image, i), h = Right(at, at.image, i);
+      const double dg = Down(at, at.to_image, i), dh = Right(at, at.to_image, i);
+      const double k = 2 / (2 * v0 * v0 - 1), along = v1 * dg + v2 * dh;
+      const double dp = at.e[i] + at.eta[i] * (dg - k * v1 * along);
+      const double dq = at.f[i] + at.eta[i] * (dh - k * v2 * along);
+      const double dt = k * (at.to_bound[i] / (2 * at.eta[i]) - v0 * along);
+      const double length = std::sqrt(g * g + h * h), size = std::sqrt(p * p + q * q);
+      const double of_s = Leaves((t - length) * (t + length), t * dt - g * dg - h * dh,
                                  dt * dt - dg * dg - dh * dh);
-      const double of_z =
-          Leaves((r[i] - size) * (r[i] + size), -(p[i] * dp + q[i] * dq), -(dp * dp + dq * dq));
+      const double of_z = Leaves((r - size) * (r + size), -(p * dp + q * dq), -(dp * dp + dq * dq));
       shorts[i - begin] = Larger(of_s, of_z);
-      linears[i - begin] = r[i] * dt - p[i] * dg - q[i] * dh - g * dp - h * dq;
+      linears[i - begin] = r * dt - p * dg - q * dh - g * dp - h * dq;
       squares[i - begin] = -(dg * dp + dh * dq);
-      to_bound[i] = dt;
-      to_p[i] = dp;
-      to_q[i] = dq;
+      at.to_bound[i] = dt;
+      at.to_p[i] = dp;
+      at.to_q[i] = dq;
     }
     for (int64_t i = 0; i < end - begin; ++i) shortest = Larger(shortest, shorts[i]);
     Add(end - begin, linears, &linear);
@@ -228,13 +177,13 @@ StepSums Finish(const Interior& state) {
   return {shortest, Total(linear), Total(square)};
 }
 
-void Move(const Interior& state, double length) {
+void Move(const Interior& at, double length) {
   JAXTV_EACH_ALONE
-  for (int64_t i = 0; i < state.pixels; ++i) {
-    state.image[i] += length * state.to_image[i];
-    state.bound[i] += length * state.to_bound[i];
-    state.p[i] += length * state.to_p[i];
-    state.q[i] += length * state.to_q[i];
+  for (int64_t i = 0; i < at.pixels; ++i) {
+    at.image[i] += length * at.to_image[i];
+    at.bound[i] += length * at.to_bound[i];
+    at.p[i] += length * at.to_p[i];
+    at.q[i] += length * at.to_q[i];
   }
 }
 

@@ -29,7 +29,7 @@ struct LinearImage {
   T* z;
 
   struct Outcome {
-    double residual;
+    double residual;  // its norm, or about that where it is above the goal
     int64_t sweeps;
   };
 
@@ -47,7 +47,7 @@ struct LinearImage {
     double residual = std::sqrt(square);
     const double goal = double(tol) * residual;
     const auto look = [&] {
-      residual = Residual(run, state);
+      residual = AboutResidual(run, state, goal);
       return !(residual > goal);
     };
     int64_t sweeps = 0;

@@ -30,7 +30,7 @@ template <typename T>
 bool IsFasterByMatrix(const Grid& grid, int factors, int64_t k, double excess) {
   constexpr bool kSingle = sizeof(T) == sizeof(float);
   const double width = double(std::min(grid.rows, grid.length()));
-  const double all = factors * (10 + width * width / (kSingle ? 42 : 64));
+  const double all = factors * (kSingle ? 30 + width * width / 15 : 20 + width * width / 36);
   const double left = double(k) * (std::cbrt(excess * excess) - 1);
   return double(k) > all / 8 && std::max(double(k) / 2, left) > all;
 }

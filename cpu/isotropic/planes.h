@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 #include <vector>
 
-#include "cpu/threads/buffer.h"
+#include "cpu/threads/memory.h"
 
 namespace jaxtv {
 
@@ -48,25 +49,41 @@ struct Grid {
   int64_t Reach() const { return step.empty() ? 0 : step[0]; }
 };
 
-// `count` images of one channel each, not initialised.
+// `count` images of one channel each, not initialised. Rows begin where vectors do.
 template <typename T>
 class Planes {
  public:
   Planes() = default;
   Planes(const Grid& grid, int count)
-      : stride_(grid.length() + 2),
-        plane_(stride_ * grid.rows),
+      : stride_((grid.length() + 2 + kVector - 1) / kVector * kVector),
+        plane_(stride_ * grid.rows + Gap(stride_ * grid.rows)),
         count_(count),
-        data_(plane_ * count) {}
+        memory_(AllocateVectors(plane_ * count * int64_t(sizeof(T)))) {
+    if (!memory_) throw std::bad_alloc();
+  }
 
   int count() const { return count_; }
-  T* Row(int k, int64_t row) { return data_.data() + k * plane_ + row * stride_ + 1; }
-  const T* Row(int k, int64_t row) const { return data_.data() + k * plane_ + row * stride_ + 1; }
+  int64_t stride() const { return stride_; }  // from a row to the next
+  T* Row(int k, int64_t row) { return static_cast<T*>(memory_.get()) + Offset(k, row); }
+  const T* Row(int k, int64_t row) const {
+    return static_cast<const T*>(memory_.get()) + Offset(k, row);
+  }
 
  private:
+  static constexpr int64_t kVector = 64 / int64_t(sizeof(T));
+
+  // What planes are apart. Large ones are, so that the same row of all of them is not in the same
+  // few sets of a cache where the size of a plane is about a multiple of its ways.
+  static int64_t Gap(int64_t elements) {
+    return (elements * int64_t(sizeof(T)) < (1 << 14) ? 1 : 11) * kVector;
+  }
+
+  // What lies before the first element of a row is in the vector before it.
+  int64_t Offset(int k, int64_t row) const { return k * plane_ + row * stride_ + kVector; }
+
   int64_t stride_ = 0, plane_ = 0;
   int count_ = 0;
-  Buffer<T> data_;
+  Memory memory_;
 };
 
 // Sets what lies after the end of a row of an image, and before that of duals along the row.

@@ -8,6 +8,7 @@
 
 #include "cpu/isotropic/planes.h"
 #include "cpu/isotropic/this_processor.h"
+#include "cpu/threads/buffer.h"
 
 namespace jaxtv {
 

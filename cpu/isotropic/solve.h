@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/isotropic.h"
+#include "cpu/isotropic/fused.h"
 #include "cpu/isotropic/state.h"
 
 namespace jaxtv {
@@ -75,6 +76,7 @@ class Iteration {
   template <typename Run>
   void Step(const Run& run, int64_t k, bool tested) {
     const StepLengths<T> steps = StepsOf<T>(k, grid_.axes(), varied_, tested);
+    if (IsFused(state_)) return StepFused(run, state_, steps);
     if (!state_.IsShared(run)) {
       // In one pass: the duals of a row once the image is ready in all rows that they look at.
       Scratch& scratch = state_.scratch();

@@ -61,6 +61,10 @@ class State {
     return weighted_.count() > 0 ? weighted_.Row(channel, row) : Data(channel, row);
   }
 
+  // From a row of a plane, or of the source, to the next.
+  int64_t stride() const { return planes_.stride(); }
+  int64_t source_stride() const { return weighted_.count() > 0 ? stride() : grid.length(); }
+
   // Copies row `row` of an image, `from(channel)`, to an array like the data.
   template <typename From>
   void CopyRow(int64_t row, const From& from, T* to) const {
@@ -100,24 +104,36 @@ class State {
     return run.shared() && grid.pixels() * grid.channels >= kShared;
   }
 
-  // Calls body(row, scratch) for rows from `begin` to `end`, in stripes that threads may share.
+  // The rows of a stripe, which one thread works on.
+  int64_t RowsOfStripe() const {
+    return std::max<int64_t>(1, kStripe / (grid.length() * grid.channels));
+  }
+
+  // Calls body(first, last, scratch) for the stripes of rows from `begin` to `end`. Threads may
+  // share them.
   template <typename Run, typename Body>
-  void ForRows(const Run& run, int64_t begin, int64_t end, const Body& body) const {
-    const auto rows = [&](int64_t first, int64_t last, Scratch& scratch) {
-      for (int64_t row = first; row < last; ++row) body(row, scratch);
+  void ForStripes(const Run& run, int64_t begin, int64_t end, const Body& body) const {
+    const int64_t in_stripe = RowsOfStripe();
+    const auto stripes = [&](int64_t first, int64_t last, Scratch& scratch) {
+      for (int64_t k = first; k < last; ++k) {
+        const int64_t from = begin + k * in_stripe;
+        body(from, std::min(end, from + in_stripe), scratch);
+      }
     };
-    if (!IsShared(run)) return rows(begin, end, scratch_);
-    const int64_t in_row = grid.length() * grid.channels;
-    const int64_t in_stripe = std::max<int64_t>(1, kStripe / in_row);
-    run((end - begin + in_stripe - 1) / in_stripe, [&](int64_t first, int64_t last) {
+    const int64_t count = (end - begin + in_stripe - 1) / in_stripe;
+    if (!IsShared(run)) return stripes(0, count, scratch_);
+    run(count, [&](int64_t first, int64_t last) {
       Scratch scratch(*this);
-      rows(begin + first * in_stripe, std::min(end, begin + last * in_stripe), scratch);
+      stripes(first, last, scratch);
     });
   }
 
+  // Calls body(row, scratch) for all rows, stripe by stripe.
   template <typename Run, typename Body>
   void ForRows(const Run& run, const Body& body) const {
-    ForRows(run, 0, grid.rows, body);
+    ForStripes(run, 0, grid.rows, [&](int64_t first, int64_t last, Scratch& scratch) {
+      for (int64_t row = first; row < last; ++row) body(row, scratch);
+    });
   }
 
   AxisRow<T> DualWithBefore(int axis, int channel, int64_t row) const {

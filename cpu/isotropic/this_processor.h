@@ -2,31 +2,39 @@
 // The kernels of the best instruction set that this processor has; all give the same bits.
 #pragma once
 
+#include "cpu/isotropic/fused_kernels.h"
 #include "cpu/isotropic/interior_kernels.h"
 #include "cpu/isotropic/profile_kernels.h"
 #include "cpu/isotropic/row_kernels.h"
+#include "cpu/isotropic/test_kernels.h"
 #include "cpu/simd/isa.h"
 
 namespace jaxtv {
 
 struct IsotropicKernels {
   const RowSet& rows;
+  const FusedSet& fused;
+  const TestSet& tests;
   const InteriorKernels& interior;
   const ProfileKernels& profile;
 };
 
 inline IsotropicKernels FindIsotropicKernels() {
+#define JAXTV_KERNELS_OF(isa)                                                  \
+  {                                                                            \
+    isa::Rows(), isa::Fused(), isa::Tests(), isa::Interiors(), isa::Profiles() \
+  }
 #if defined(JAXTV_LANES) && defined(__x86_64__)
   switch (FindIsa()) {
     case Isa::kAvx512:
-      return {avx512::Rows(), avx512::Interiors(), avx512::Profiles()};
+      return JAXTV_KERNELS_OF(avx512);
     case Isa::kAvx2:
-      return {avx2::Rows(), avx2::Interiors(), avx2::Profiles()};
+      return JAXTV_KERNELS_OF(avx2);
     default:
       break;
   }
 #endif
-  return {portable::Rows(), portable::Interiors(), portable::Profiles()};
+  return JAXTV_KERNELS_OF(portable);
 }
 
 inline const IsotropicKernels& KernelsOfThisProcessor() {
@@ -34,14 +42,29 @@ inline const IsotropicKernels& KernelsOfThisProcessor() {
   return kernels;
 }
 
-template <typename T>
-const RowKernels<T>& Rows() {
-  const RowSet& set = KernelsOfThisProcessor().rows;
+// Of a set of kernels, those for one type.
+template <typename T, typename Set>
+const auto& Of(const Set& set) {
   if constexpr (sizeof(T) == sizeof(float)) {
     return set.f32;
   } else {
     return set.f64;
   }
+}
+
+template <typename T>
+const RowKernels<T>& Rows() {
+  return Of<T>(KernelsOfThisProcessor().rows);
+}
+
+template <typename T>
+const FusedKernels<T>& Fused() {
+  return Of<T>(KernelsOfThisProcessor().fused);
+}
+
+template <typename T>
+const TestKernels<T>& Tests() {
+  return Of<T>(KernelsOfThisProcessor().tests);
 }
 
 }  // namespace jaxtv

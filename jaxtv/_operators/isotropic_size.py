@@ -53,7 +53,7 @@ def root_of_energy(x: Array, m: Array, lams: Sequence[Array], stencil: Stencil) 
     lam = jnp.maximum(functools.reduce(operator.add, each) / len(each), jnp.finfo(x.dtype).tiny)
     density = share.mean(axes, keepdims=True) / jnp.where(largest > 0, largest, 1)
     density = jnp.where(largest > 0, density, 1)
-    exponent = 0.7 * jnp.log2(size / lam) - 0.2 * jnp.log2(density) - 1
+    exponent = 0.7 * jnp.log2(size / lam) - 0.2 * jnp.log2(density) - 1.3
     half = jnp.where(plain.is_varied(m, stencil), jnp.clip(jnp.round(exponent / 2), -3, 3), 0)
     return jnp.ldexp(jnp.ones_like(half), half.astype(jnp.int32))
 

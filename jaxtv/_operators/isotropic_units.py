@@ -72,9 +72,10 @@ def solve(
 ) -> tuple[Array, ProxInfo, tuple[Array, ...]]:
     """The prox of x, float32 or float64, with weights for each of `layout.axes`, sizes full or 1.
 
-    Images are solved in units in which their largest deviation from the mean and their largest data
-    weight are about 1: prox(x, lam) = unit * prox((x - mean) / unit, lam / unit) + mean holds for
-    any two numbers, so that these have no derivative.
+    Images are solved in units in which their largest deviation from the mean is about 1, and so is
+    their largest data weight, which the best steps depend on:
+    prox(x, lam) = unit * prox((x - mean) / unit, lam / unit) + mean holds for any two numbers, so
+    that these have no derivative.
 
     Returns:
       The prox, how well it is solved, and the duals of each axis, 0 at an open end.
@@ -88,7 +89,7 @@ def solve(
     images, m = jnp.where(known & valid, images, 0), jnp.where(valid, m, 1)
     scale = _scale(*lax.stop_gradient((images, m, known)), axes)
     inner, m = jnp.where(known, (images - scale.mean) / scale.unit, 0), m / scale.of_data
-    most = _largest_dual(lax.stop_gradient(inner), axes)
+    most = _largest_dual(lax.stop_gradient(m * inner), axes)
     unit = scale.unit * scale.of_data
     weights = tuple(jnp.where(valid, jnp.minimum(w / unit, most), 0) for w in weights)
     _, slopes = stencil.radii(weights, inner)
@@ -137,7 +138,8 @@ def _scale(x: Array, m: Array, known: Array, axes: tuple[int, ...]) -> _Scale:
     count = jnp.maximum(known.sum(axes[1:], keepdims=True), 1).astype(x.dtype)
     mean = jnp.where(known, x / count, 0).sum(axes[1:], keepdims=True)  # no sum overflows
     off = jnp.where(known, x - mean, 0)
-    return _Scale(mean, measures.unit_of(off, axes), measures.unit_of(m, axes))
+    # To within a factor of sqrt(2): a number is up to twice smaller than its `unit_of`.
+    return _Scale(mean, measures.unit_of(off, axes), measures.unit_of(m * math.sqrt(0.5), axes))
 
 
 def _is_valid(x: Array, m: Array, weights: Sequence[Array], axes: tuple[int, ...]) -> Array:
@@ -149,14 +151,14 @@ def _is_valid(x: Array, m: Array, weights: Sequence[Array], axes: tuple[int, ...
     return fit
 
 
-def _largest_dual(x: Array, axes: tuple[int, ...]) -> Array:
-    """A weight that has the same prox as any larger one, for x and data weights of unit size.
+def _largest_dual(pull: Array, axes: tuple[int, ...]) -> Array:
+    """A weight that has the same prox as any larger one, where data pull at 0 by m x.
 
     The duals are a flow from where m (x - y) is positive to where it is negative. One without
     cycles has the least magnitudes, and then no edge carries more than all that flows, which is at
-    most half of the sum of |x|.
+    most half of the sum of |m x|.
     """
-    return jnp.abs(x).sum(axes, keepdims=True) * math.sqrt(len(axes) - 1)
+    return jnp.abs(pull).sum(axes, keepdims=True) * math.sqrt(len(axes) - 1)
 
 
 def _coarse(x, m, weights, init, tol, limit, *, stencil: Stencil) -> tuple[Array, ...]:

@@ -13,6 +13,7 @@ from jax.extend.core import Primitive
 
 from jaxtv._plain import tv1d as plain_tv1d
 from jaxtv._plain import tv1d_newton as plain_newton
+from jaxtv._plain.differences import divergence
 from jaxtv._plumbing import primitive, sharding
 
 NEWTON_STEPS = 100
@@ -104,8 +105,7 @@ def _push_forward(y: Array, lam: Array, dx: Array, dlam: Array, *, axis: int) ->
 
 def shifted(y: Array, dx: Array, dlam: Array, *, axis: int) -> Array:
     """The tangent `dx - D^T (sign(D y) * dlam)` of what the prox `y` is a mean of."""
-    ends = [(1, 1) if d == axis else (0, 0) for d in range(y.ndim)]
-    return dx + jnp.diff(jnp.pad(jump_signs(y, axis=axis) * dlam, ends), axis=axis)
+    return dx + divergence(jump_signs(y, axis=axis) * dlam, axis)
 
 
 def jump_signs(y: Array, *, axis: int) -> Array:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxtv._operators import tv1d
+from jaxtv._plain.differences import divergence
 
 # The codes: of a pixel with a next neighbour, and of the last one of a line.
 _DOWN, _UP, _CUT = 1, 2, 3  # to a lower one, a higher one, an equal one that no weight ties
@@ -109,8 +110,7 @@ def tangent(
         for a, (dlam, axis) in enumerate(zip(dlams, axes, strict=True)):
             runs = _Runs(bits, k * len(axes) + a, axis, min(axes))
             dz = dx - _sum_of_others(duals, a)
-            ends = [(1, 1) if d == axis else (0, 0) for d in range(dx.ndim)]
-            push = jnp.diff(jnp.pad(runs.sign(dx.dtype) * dlam, ends), axis=axis)
+            push = divergence(runs.sign(dx.dtype) * dlam, axis)
             dy = runs.mean(dz)[0] + runs.mean(push)[1]
             duals[a] = dz - dy
         return (dy, tuple(duals)), None

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxtv._plain import measures, tv1d
+from jaxtv._plain.differences import divergence
 
 
 def prox(x: Array, lam: Array, mass: Array, *, axis: int) -> Array:
@@ -112,8 +113,7 @@ def _run_values(lines: _Lines, jump: Array) -> Array:
     def over_mass(total: Array) -> Array:
         return jnp.where(mass > 0, total / jnp.where(mass > 0, mass, 1), 0)
 
-    ends = [(0, 0)] * (jump.ndim - 1) + [(1, 1)]
-    pulls = jnp.diff(jnp.pad(jump * lines.w, ends), axis=-1)
+    pulls = divergence(jump * lines.w, -1)
     level = over_mass(runs.total(lines.mass * lines.x))
     # Once more on what is left: the rounding of a long sum.
     return level + over_mass(runs.total(lines.mass * (lines.x - level) + pulls))

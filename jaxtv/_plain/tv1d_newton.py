@@ -13,6 +13,7 @@ from jax import Array, lax
 
 from jaxtv._plain import scan
 from jaxtv._plain import tv1d as plain_tv1d
+from jaxtv._plain.differences import divergence
 
 _DECREASE = 1e-4  # of Armijo's rule
 _SMALLEST = 2.0**-40  # a step that has to be smaller is taken all the same
@@ -73,7 +74,7 @@ def _solve(x: Array, w: Array, max_steps: int) -> tuple[Array, Array]:
 
 
 def _direction(u: Array, differences: Array, bounds: Array) -> _Step:
-    slope = jnp.diff(u, prepend=0, append=0)
+    slope = divergence(u, -1)
     jump = differences + jnp.diff(slope)
     # What cannot be told from no jump is none: ties belong to the free set.
     least = 4 * jnp.finfo(u.dtype).eps * (jnp.abs(differences) + jnp.abs(u))
@@ -107,7 +108,7 @@ def _gap(u: Array, bounds: Array, step: _Step) -> Array:
 def _change(u: Array, bounds: Array, step: _Step, alpha: Array) -> Array:
     """The dual objective at the step size `alpha`, less that at u."""
     move = jnp.clip(u + alpha * step.d, -bounds, bounds) - u
-    slope = jnp.diff(move, prepend=0, append=0)
+    slope = divergence(move, -1)
     return 0.5 * (slope**2).sum(-1, keepdims=True) - (step.jump * move).sum(-1, keepdims=True)
 
 

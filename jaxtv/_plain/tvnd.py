@@ -16,6 +16,7 @@ from jaxtv._operators import alternating, tv1d
 from jaxtv._plain import certificate, measures, rounded
 from jaxtv._plain import tv1d as plain_tv1d
 from jaxtv._plain.alternating import Search
+from jaxtv._plain.differences import divergence
 from jaxtv._plumbing import sharding
 
 
@@ -130,7 +131,7 @@ def _start(
     warm = jnp.zeros_like(x.sum(axes, keepdims=True), bool)
     duals = [jnp.zeros_like(x) for _ in axes]
     for a, (p, axis) in enumerate(zip(init, axes, strict=False)):
-        duals[a] = -jnp.diff(p, axis=axis, prepend=0, append=0)
+        duals[a] = -divergence(p, axis)
         if a > 0:  # the first sweep begins by minimising over v_0
             warm |= (duals[a] != 0).any(axes, keepdims=True)
     if len(axes) == 2:

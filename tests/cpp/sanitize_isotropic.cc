@@ -3,15 +3,18 @@
 // over threads; built with sanitizers by tests/test_sanitizers.py, with the kernels of no
 // particular instruction set.
 #define JAXTV_ISA portable
+#include <cmath>
 #include <cstdio>
 #include <random>
 #include <vector>
 
+#include "cpu/isotropic/fused_kernels.cc"
 #include "cpu/isotropic/interior_kernels.cc"
 #include "cpu/isotropic/linear_image.h"
 #include "cpu/isotropic/profile_kernels.cc"
 #include "cpu/isotropic/prox_image.h"
 #include "cpu/isotropic/row_kernels.cc"
+#include "cpu/isotropic/test_kernels.cc"
 #include "cpu/threads/parallel_for.h"
 #include "tests/cpp/pool.h"
 
@@ -68,6 +71,32 @@ std::vector<T> Solve(const Grid& grid, bool isotropic, bool each, int threads, i
   return y;
 }
 
+// The linear problem, where every third group is inactive.
+template <typename T>
+std::vector<T> SolveLinear(const Grid& grid, bool isotropic, bool each, int threads,
+                           int64_t limit) {
+  const size_t size = size_t(grid.pixels() * grid.channels);
+  std::vector<T> source(size), lam(size), m(size), lengths(size), directions(size), z(size);
+  for (size_t i = 0; i < size; ++i) {
+    source[i] = T(std::sin(double(i)));
+    lam[i] = T(0.1 + 0.1 * double(i % 3));
+    m[i] = each && i % 4 == 0 ? T(0) : T(1);
+    lengths[i] = T(i % 3);
+    directions[i] = lengths[i] > T(0) ? T(0.5) : T(0);
+  }
+  const size_t axes = size_t(grid.axes());
+  const std::vector<ImageOperand<T>> lams(axes, Operand(grid, lam, each, false));
+  const jaxtv::Linear<T> linear{{axes, Operand(grid, lengths, true, false)},
+                                {axes, Operand(grid, directions, true, true)}};
+  const jaxtv::SharedOrder order(grid.rows, grid.length());
+  const jaxtv::LinearImage<T> image{
+      grid, order,  isotropic, source.data(), Operand(grid, m, each, true),
+      lams, linear, T(0),      limit,         z.data()};
+  Pool pool(threads);
+  image.Solve(SharedRun{pool});
+  return z;
+}
+
 template <typename T>
 bool SameOnThreads() {
   const std::vector<std::vector<int64_t>> sizes = {{1},    {5},     {1, 1},    {7, 1},
@@ -76,13 +105,16 @@ bool SameOnThreads() {
   for (const auto& size : sizes) {
     for (int kind = 0; kind < 16; ++kind) {
       const Grid grid(size, kind & 1 ? 3 : 1, kind & 2);
-      Solve<T>(grid, kind & 4, kind & 8, 1, 400);  // also by the interior-point method
+      // Also by the methods that factor a matrix.
+      Solve<T>(grid, kind & 4, kind & 8, 1, 400);
+      SolveLinear<T>(grid, kind & 4, kind & 8, 1, 400);
     }
   }
   for (int kind = 0; kind < 4; ++kind) {
     const Grid grid({190, 181}, kind & 1 ? 2 : 1, false);
-    const auto expected = Solve<T>(grid, true, kind & 2, 1, 20);
-    same = same && Solve<T>(grid, true, kind & 2, 3, 20) == expected;
+    for (const auto solve : {Solve<T>, SolveLinear<T>}) {
+      same = same && solve(grid, true, kind & 2, 3, 20) == solve(grid, true, kind & 2, 1, 20);
+    }
   }
   return same;
 }
