@@ -42,8 +42,8 @@ void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) 
     count = Select(start, zero, count) + T(1);
     const V next_pull = Select(up, w, Select(down, -w, zero));
     V value = origin + (Narrow(sum.Total()) + (next_pull - pull)) / count;
-    value = Select(M(fell & Less(previous, value)), previous, value);
-    value = Select(M(rose & Less(value, previous)), previous, value);
+    // A jump that rounding inverted is no jump.
+    value = Select(fell, Min<T>(value, previous), Select(rose, Max<T>(value, previous), value));
     Store(tile + k * kRow, value);
     start = M(down | up);
     rose = M((rose & ~start) | up);
