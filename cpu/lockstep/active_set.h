@@ -132,30 +132,35 @@ void CheckRuns(const ActiveSet<T>& set) {
 }
 
 // In the lanes of `active`, keeps the jumps that y steps like, and adds the first record of each
-// run. Returns the lanes in which this changed jumps. A lane in which it only adds what it removed
-// in the round before, or the other way round, would go to and fro, as rounding has it: it goes
-// without these jumps and is active no more.
+// run. Returns the lanes in which this changed jumps.
+//
+// A lane in which it only adds what it removed in the round before, or the other way round, would
+// go to and fro, so it is active no more. By one jump: with it y steps the wrong way, without it u
+// exceeds its bound. But for rounding each is true only if the other is not, so the runs tie, and
+// it is left out. By several, each may be wrong because of the others: the lane is `stuck`.
 template <typename T>
-uint32_t ReviseJumps(const ActiveSet<T>& set, uint32_t* active) {
+uint32_t ReviseJumps(const ActiveSet<T>& set, uint32_t* active, uint32_t* stuck) {
   const uint32_t live = *active | *active << 16;
-  uint32_t open = live, changed = 0, new_changes = 0;
+  uint32_t open = live, changed = 0, twice = 0, new_changes = 0;
   for (int64_t k = 0; k < set.length; ++k) {
     const uint32_t jumps = set.jumps[k], record = set.records[k];
     const uint32_t kept = jumps & (set.steps[k] | ~live), added = record & open;
-    const uint32_t change = (jumps ^ kept) | added;
+    const uint32_t change = (jumps ^ kept) | added, lanes = change | change >> 16;
     open = (open & ~record) | ((jumps | jumps << 16 | jumps >> 16) & live);
-    changed |= change;
+    twice |= changed & lanes;
+    changed |= lanes;
     new_changes |= change ^ set.changes[k];
     set.changes[k] = change;
     set.jumps[k] = kept | added;
   }
-  changed = (changed | changed >> 16) & 0xffff;
-  const uint32_t cycling = changed & ~(new_changes | new_changes >> 16);
-  if (cycling != 0) {
-    const uint32_t without = ~(cycling | cycling << 16);
+  changed &= 0xffff;
+  const uint32_t cycling = changed & ~(new_changes | new_changes >> 16), ties = cycling & ~twice;
+  if (ties != 0) {
+    const uint32_t without = ~(ties | ties << 16);
     for (int64_t k = 0; k < set.length; ++k) set.jumps[k] &= ~set.changes[k] | without;
-    *active &= ~cycling;
   }
+  *active &= ~cycling;
+  *stuck |= cycling & twice;
   return changed;
 }
 

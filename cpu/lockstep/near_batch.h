@@ -78,15 +78,15 @@ void ProxNear(const LineBatch<T>& batch, void* memory, bool* solved) {
     uint32_t active = Prepare<T, kEdges>(scratch.tile, n, scratch.weights, &ranges);
     for (int l = 0; l < lanes; ++l) solved[first + l] = active >> l & 1;
     TakeJumps<T>(set.shifts, active, set);
-    uint32_t changed = active;
+    uint32_t changed = active, stuck = 0;
     for (int round = 0; changed != 0 && round < kMostRounds; ++round) {
       SolveRuns<T, kEdges>(set);
       CheckRuns<T, kEdges>(set);
-      changed = ReviseJumps<T>(set, &active);
+      changed = ReviseJumps<T>(set, &active, &stuck);
     }
-    if (changed != 0) {
+    if (const uint32_t left = changed | stuck) {
       for (int l = 0; l < lanes; ++l) {
-        if (changed >> l & 1) solved[first + l] = FinishLane<T, kEdges>(batch, l, scratch);
+        if (left >> l & 1) solved[first + l] = FinishLane<T, kEdges>(batch, l, scratch);
       }
       SolveRuns<T, kEdges>(set);
     }
