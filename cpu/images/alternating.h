@@ -58,7 +58,7 @@ class Alternating {
         weights_(weights),
         x_(x),
         results_(image.axes()),
-        solved_(image.axes()),
+        has_result_(image.axes()),
         duals_(image.axes()) {
     for (int a = 0; a < image.axes(); ++a) {
       blocks_.push_back(LineBlocks::WithinSlabs(image.Along(a)));
@@ -195,17 +195,17 @@ class Alternating {
         body(b, blocks[b], buffer.data(), buffer.data() + samples);
       }
     });
-    solved_[axis] = true;
+    has_result_[axis] = true;
   }
 
   // The prox of a block along an axis. The lines have moved little since they were last solved.
   void ProxNext(int axis, const LineBlock& block, const T* in, T* out) const {
-    if (solved_[axis]) {
+    if (has_result_[axis]) {
       block.ForRows([&](int64_t k, int64_t j, int64_t count) {
         std::copy_n(results_[axis].data() + k, count, out + j);
       });
     }
-    ProxBlock(block, weights_[axis], in, out, solved_[axis]);
+    ProxBlock(block, weights_[axis], in, out, has_result_[axis]);
   }
 
   template <typename Run>
@@ -281,7 +281,7 @@ class Alternating {
   const PixelKernels<T>& pixels_ = Pixels<T>();
   std::vector<LineBlocks> blocks_;
   std::vector<Buffer<T>> results_;
-  std::vector<bool> solved_;  // along each axis, whether there is a result
+  std::vector<bool> has_result_;  // along each axis, whether its lines were solved before
   std::vector<Dual> duals_;
   Buffer<T> w_;  // w of the optimised sweep before
   bool optimised_ = false, solved_first_ = false;

@@ -112,11 +112,7 @@ inline const PixelSet& PixelsOfThisProcessor() {
 template <typename T>
 const PixelKernels<T>& Pixels() {
   static const PixelSet& set = PixelsOfThisProcessor();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return set.f32;
-  } else {
-    return set.f64;
-  }
+  return KernelsFor<T>(set);
 }
 
 }  // namespace jaxtv

@@ -35,6 +35,7 @@ inline IsotropicKernels FindIsotropicKernels() {
   }
 #endif
   return JAXTV_KERNELS_OF(portable);
+#undef JAXTV_KERNELS_OF
 }
 
 inline const IsotropicKernels& KernelsOfThisProcessor() {
@@ -42,29 +43,19 @@ inline const IsotropicKernels& KernelsOfThisProcessor() {
   return kernels;
 }
 
-// Of a set of kernels, those for one type.
-template <typename T, typename Set>
-const auto& Of(const Set& set) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return set.f32;
-  } else {
-    return set.f64;
-  }
-}
-
 template <typename T>
 const RowKernels<T>& Rows() {
-  return Of<T>(KernelsOfThisProcessor().rows);
+  return KernelsFor<T>(KernelsOfThisProcessor().rows);
 }
 
 template <typename T>
 const FusedKernels<T>& Fused() {
-  return Of<T>(KernelsOfThisProcessor().fused);
+  return KernelsFor<T>(KernelsOfThisProcessor().fused);
 }
 
 template <typename T>
 const TestKernels<T>& Tests() {
-  return Of<T>(KernelsOfThisProcessor().tests);
+  return KernelsFor<T>(KernelsOfThisProcessor().tests);
 }
 
 }  // namespace jaxtv

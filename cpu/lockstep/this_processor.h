@@ -26,15 +26,6 @@ inline const LaneSet* LaneSetOfThisProcessor() {
   return nullptr;
 }
 
-template <typename T>
-const LaneKernels<T>& KernelsFor(const LaneSet& set) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return set.f32;
-  } else {
-    return set.f64;
-  }
-}
-
 // The kernels for samples of type T; null where scalar code is at least as fast.
 template <typename T>
 const LaneKernels<T>* Lanes() {

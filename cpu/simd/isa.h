@@ -29,4 +29,14 @@ inline Isa FindIsa() {
 #endif
 }
 
+// Of a set of kernels, those for one type.
+template <typename T, typename Set>
+const auto& KernelsFor(const Set& set) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return set.f32;
+  } else {
+    return set.f64;
+  }
+}
+
 }  // namespace jaxtv

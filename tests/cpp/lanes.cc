@@ -72,6 +72,13 @@ struct Rest {
   }
 };
 
+template <typename P, typename T>
+std::vector<P> PointersTo(std::vector<std::vector<T>>& lines) {
+  std::vector<P> pointers;
+  for (std::vector<T>& line : lines) pointers.push_back(line.data());
+  return pointers;
+}
+
 template <typename T>
 int CheckBatch(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, bool per_edge, T lam) {
   std::mt19937 random(1);
@@ -82,13 +89,8 @@ int CheckBatch(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, boo
     for (T& w : ws.back()) w = lam * (per_edge ? std::abs(w) : T(l % 5));
     ys.emplace_back(n);
   }
-  std::vector<const T*> x, w;
-  std::vector<T*> y;
-  for (int64_t l = 0; l < count; ++l) {
-    x.push_back(xs[l].data());
-    w.push_back(ws[l].data());
-    y.push_back(ys[l].data());
-  }
+  const auto x = PointersTo<const T*>(xs), w = PointersTo<const T*>(ws);
+  const auto y = PointersTo<T*>(ys);
   given_up.clear();
   const std::unique_ptr<bool[]> solved(new bool[size_t(count)]);
   const jaxtv::Memory scratch = jaxtv::AllocateVectors(lanes.scratch(count, n, per_edge));
@@ -126,8 +128,6 @@ template <typename T>
 int CheckNear(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, bool per_edge) {
   std::mt19937 random(3);
   std::vector<std::vector<T>> xs, ws, want, ys;
-  std::vector<const T*> x, w;
-  std::vector<T*> y;
   for (int64_t l = 0; l < count; ++l) {
     xs.push_back(Signal<T>(l, n, random));
     ws.push_back(per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(l % 5)});
@@ -137,11 +137,8 @@ int CheckNear(const jaxtv::LaneKernels<T>& lanes, int64_t count, int64_t n, bool
     ys.push_back(want[l]);
     for (int64_t k = 0; l >= 10 && k < n; ++k) ys[l][k] = l % 2 ? T(k % 2) : xs[l][k / 2];
   }
-  for (int64_t l = 0; l < count; ++l) {
-    x.push_back(xs[l].data());
-    w.push_back(ws[l].data());
-    y.push_back(ys[l].data());
-  }
+  const auto x = PointersTo<const T*>(xs), w = PointersTo<const T*>(ws);
+  const auto y = PointersTo<T*>(ys);
   given_up.clear();
   const std::unique_ptr<bool[]> solved(new bool[size_t(count)]);
   const jaxtv::Memory scratch = jaxtv::AllocateVectors(lanes.near_scratch(n, per_edge));
