@@ -99,9 +99,16 @@ class Walk {
  private:
   // How many jumps there are decides how a step is taken; all ways give the same. Where in most
   // steps of a vector no lane jumps, a branch around what jumps need saves time; elsewhere it would
-  // be mispredicted. Where most runs are of one sample, the next one mostly starts at the sample
-  // that ended it, and its lane takes that at once.
+  // be mispredicted, and runs are ended once for each window. Where most runs are of one sample,
+  // the next one mostly starts at the sample that ended it, and its lane takes that at once.
   enum class Jumps { kFew, kSome, kMany };
+
+  // Whether a lane may take the sample that ended a run as the first of the next one.
+  template <Jumps kJumps>
+  static constexpr bool kGoesOn = kJumps == Jumps::kMany && !kEdges;
+  // Whether a run is ended at the step that finds its end, or with the window.
+  template <Jumps kJumps>
+  static constexpr bool kEndsAtStep = kJumps == Jumps::kFew || kGoesOn<kJumps>;
 
   // A window further on all lines. False where there is none left.
   template <Jumps kJumps, typename Unfinished>
@@ -120,9 +127,9 @@ class Walk {
   // What happened to the lanes of a vector within a window.
   struct Events {
     M finished;  // these have finished their line, or had none
-    M back;      // these go back to `start`, the first sample of their next run,
-    M late;      // and these of them are over budget there
-    I start;     // elsewhere where the next window starts
+    M back;      // these go back to the first sample of their next run
+    M down;      // those of them behind a jump down
+    I last;      // the sample before the one where the next window starts
   };
 
   // One window further, or less where there is a jump.
@@ -131,16 +138,22 @@ class Walk {
     const Window<T> x = Gather(field_.lines, s.place);
     Window<T> w{};
     if constexpr (kEdges) w = Gather(field_.edges, s.place);
-    Events events = {s.parked, M{}, M{}, s.place + Int<T>(kWindow)};
+    Events events = {s.parked, M{}, M{}, s.place + Int<T>(kWindow - 1)};
     s.first = Select(s.fresh, x.sample[0], s.first);
     Step<kJumps, false>(s, s.place, x.sample[0], w.sample[0], &events);
     Step<kJumps, true>(s, s.place + 1, x.sample[1], w.sample[1], &events);
-    s.place = Select(events.finished, s.place, events.start);
+    const I start = events.last + 1;
+    s.place = Select(events.finished, s.place, start);
     s.fresh = events.back;
-    if (kJumps != Jumps::kFew || Bits<T>(events.back) != 0) StartRuns(s, events.back);
-    const uint32_t ended = Bits<T>(Or(events.finished, events.late)) & s.active;
+    M late{};
+    if (kJumps != Jumps::kFew || Bits<T>(events.back) != 0) {
+      if (!kEndsAtStep<kJumps>) EndRuns(s, events.back, events.down, events.last);
+      StartRuns(s, events.back);
+      late = And(events.back, Less(s.spare + kRepeats * start, I{}));
+    }
+    const uint32_t ended = Bits<T>(Or(events.finished, late)) & s.active;
     if (__builtin_expect(ended != 0, 0)) {
-      if (const uint32_t over = Bits<T>(events.late) & s.active) {
+      if (const uint32_t over = Bits<T>(late) & s.active) {
         for (int l = 0; l < kRow; ++l) {
           if (over >> l & 1) unfinished(s.place[l] * kRow + s.shift[l]);
         }
@@ -183,9 +196,8 @@ class Walk {
     const M jump = AndNot(Or(down, rise), idle);
     events->finished = Or(events->finished, AndNot(AndNot(at_end, jump), idle));
     if (kJumps != Jumps::kFew || Bits<T>(jump) != 0) {
-      constexpr bool kAtOnce = kJumps == Jumps::kMany && !kEdges;
-      const M on = Jump<kAtOnce>(s, jump, down, place, at_end, events);
-      if (kAtOnce) {
+      const M on = Jump<kJumps>(s, jump, down, place, at_end, events);
+      if (kGoesOn<kJumps>) {
         s.first = Select(on, x, s.first);
         TakeFirst(s, on, weight);
         touch_low = Or(touch_low, on);
@@ -200,25 +212,30 @@ class Walk {
     }
   }
 
-  // Logs the runs that end in the lanes of `jump` before the sample at `place`. Returns the lanes
-  // whose next run starts there, if that sample is to be taken at once; the others go back.
-  template <bool kAtOnce>
+  // Notes the runs that end in the lanes of `jump` before the sample at `place`. Returns the lanes
+  // that take that sample at once as the first of their next run; the others go back. Having looked
+  // at none again but it, those are not over budget if they were not before.
+  template <Jumps kJumps>
   JAXTV_ALWAYS_INLINE M Jump(Walkers<T>& s, M jump, M down, I place, M at_end, Events* events) {
     // The level that jumps does not touch at this sample: its last touch is the end of the run.
-    const I last = Select(down, s.place_low, s.place_high), start = last + 1;
+    const I last = Select(down, s.place_low, s.place_high);
+    const M on = kGoesOn<kJumps> ? AndNot(And(jump, Equal(last + 1, place)), at_end) : M{};
+    const M back = AndNot(jump, on);
+    events->back = Or(events->back, back);
+    events->down = Or(events->down, And(back, down));
+    events->last = Select(back, last, events->last);
+    s.spare = Select(jump, s.spare - (place - last), s.spare);
+    if (kEdges) s.carried = Select(jump, Select(down, s.w_low, -s.w_high), s.carried);
+    if (kEndsAtStep<kJumps>) EndRuns(s, jump, down, last);
+    return on;
+  }
+
+  // In the lanes of `m`, ends the runs up to `last`, by a jump up where it is not `down`.
+  JAXTV_ALWAYS_INLINE void EndRuns(Walkers<T>& s, M m, M down, I last) {
     const I mark = Select(down, I{} + Int<T>(kDownMark), I{} + Int<T>(kUpMark));
     const I entry = 4 * ((kOpen ? last : last * kRow) + s.shift) + mark;
-    logged_ += Compress(field_.log + logged_, jump, entry);
-    const V carried = kEdges ? Select(down, s.w_low, -s.w_high) : Select(down, s.w, -s.w);
-    s.carried = Select(jump, carried, s.carried);
-    s.spare = Select(jump, s.spare - (place - last), s.spare);
-    const M late = And(jump, Less(s.spare + kRepeats * start, I{}));
-    const M on = kAtOnce ? AndNot(And(jump, Equal(start, place)), Or(at_end, late)) : M{};
-    const M back = AndNot(jump, on);
-    events->late = Or(events->late, late);
-    events->back = Or(events->back, back);
-    events->start = Select(back, start, events->start);
-    return on;
+    logged_ += Compress(field_.log + logged_, m, entry);
+    if (!kEdges) s.carried = Select(m, Select(down, s.w, -s.w), s.carried);
   }
 
   // In the lanes of `m`, the state behind the first sample of a run, where the bound is `w`.

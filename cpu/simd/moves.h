@@ -14,29 +14,48 @@ struct Window {
   Vec<T> sample[kWindow];
 };
 
-template <size_t... L>
-inline Window<float> UnzipLanes(Vec<float> a, Vec<float> b, std::index_sequence<L...>) {
-  return {{__builtin_shufflevector(a, b, 2 * int(L)...),
-           __builtin_shufflevector(a, b, 2 * int(L) + 1 ...)}};
+template <typename V, size_t... L>
+inline auto Join(V a, V b, std::index_sequence<L...>) {
+  return __builtin_shufflevector(a, b, int(L)...);
 }
-// The even and the odd elements of a followed by b.
-inline Window<float> Unzip(Vec<float> a, Vec<float> b) {
-  return UnzipLanes(a, b, std::make_index_sequence<kLanes<float>>());
+
+// The windows of kCount lanes, one after the other: of each kPart lanes from kLane on, those in the
+// first half.
+template <int kLane, int kCount, int kPart, typename T>
+inline auto LoadWindows(const T* from, const IntVec<T>& at) {
+  if constexpr (kCount == 1) {
+    typedef T Pair __attribute__((vector_size(kWindow * sizeof(T))));
+    return Load<Pair>(from + at[kLane]);
+  } else {
+    constexpr int kHalf = kCount / 2, kNext = kLane + (kCount < kPart ? kHalf : kCount);
+    return Join(LoadWindows<kLane, kHalf, kPart>(from, at),
+                LoadWindows<kNext, kHalf, kPart>(from, at),
+                std::make_index_sequence<kWindow * kCount>());
+  }
+}
+
+// The samples of windows: 16 bytes of `a` and `b` each hold those of kPart lanes.
+template <int kPart, typename T, size_t... L>
+inline Window<T> Unzip(Vec<T> a, Vec<T> b, std::index_sequence<L...>) {
+  constexpr auto kAt = [](int lane) {
+    const int part = lane / kPart * kPart, within = kWindow * (lane % kPart);
+    return part + (within < kPart ? within : within - kPart + kLanes<T>);
+  };
+  return {{__builtin_shufflevector(a, b, kAt(int(L))...),
+           __builtin_shufflevector(a, b, kAt(int(L)) + 1 ...)}};
+}
+
+// The window that starts at from[at[l]], in each lane l. Instructions that gather take longer than
+// to load each window, and so arranged, they are unzipped without moves beyond 16 bytes.
+template <typename T>
+inline Window<T> Gather(const T* from, const IntVec<T>& at) {
+  constexpr int kHalf = kLanes<T> / 2, kPart = 16 / int(sizeof(T));
+  return Unzip<kPart, T>(LoadWindows<0, kHalf, kPart>(from, at),
+                         LoadWindows<kPart / 2, kHalf, kPart>(from, at),
+                         std::make_index_sequence<kLanes<T>>());
 }
 
 #if defined(__AVX512F__)
-
-// The window that starts at from[at[l]], in each lane l: two floats cost no more to gather than
-// one.
-inline Window<float> Gather(const float* from, IntVec<float> at) {
-  const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(__m512i(at)), from, 4);
-  const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(__m512i(at), 1), from, 4);
-  return Unzip(Vec<float>(a), Vec<float>(b));
-}
-inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {
-      {_mm512_i64gather_pd(__m512i(at), from, 8), _mm512_i64gather_pd(__m512i(at), from + 1, 8)}};
-}
 
 // Writes the lanes of `v` in the mask one after the other and returns their number. The memory
 // behind them, up to a whole vector, is overwritten.
@@ -77,30 +96,6 @@ inline Mask<T> EqualBytes(const uint8_t* bytes, uint8_t code) {
 }
 
 #else
-
-#if defined(__AVX2__)
-inline Window<float> Gather(const float* from, IntVec<float> at) {
-  const long long* pairs = reinterpret_cast<const long long*>(from);
-  const __m256i a = _mm256_i32gather_epi64(pairs, _mm256_castsi256_si128(__m256i(at)), 4);
-  const __m256i b = _mm256_i32gather_epi64(pairs, _mm256_extracti128_si256(__m256i(at), 1), 4);
-  return Unzip(Vec<float>(a), Vec<float>(b));
-}
-inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {
-      {_mm256_i64gather_pd(from, __m256i(at), 8), _mm256_i64gather_pd(from + 1, __m256i(at), 8)}};
-}
-#else
-inline Window<float> Gather(const float* from, IntVec<float> at) {
-  Vec<float> pairs[2];
-  for (int l = 0; l < kLanes<float>; ++l) {
-    std::memcpy(reinterpret_cast<char*>(pairs) + 8 * l, from + at[l], 8);
-  }
-  return Unzip(pairs[0], pairs[1]);
-}
-inline Window<double> Gather(const double* from, IntVec<double> at) {
-  return {{Vec<double>{from[at[0]], from[at[1]]}, Vec<double>{from[at[0] + 1], from[at[1] + 1]}}};
-}
-#endif
 
 #if defined(__AVX2__)
 
