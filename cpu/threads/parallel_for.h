@@ -30,6 +30,10 @@ inline void Pause() {
 // starts late finds no block left. Blocks do not depend on the number of threads, so neither do
 // results.
 //
+// A thread that is woken on the processor of the caller, as virtual machines often do though
+// another one is idle, waits there for its turn. So if none has begun when the caller has done its
+// first block, one more is woken.
+//
 // Before it sleeps, the caller looks for about as long as sleep would cost whether all is done. A
 // sleeper is often woken on the processor of the thread that wakes it, where both go on by turns.
 template <typename Pool, typename Body>
@@ -43,26 +47,31 @@ void ParallelFor(Pool& pool, int64_t items, int64_t grain, const Body& body) {
 
   struct Progress {
     std::atomic<int64_t> next{0}, done{0};
+    std::atomic<bool> helped{false};
     std::mutex mutex;
     std::condition_variable all_done;
   };
-  auto progress = std::make_shared<Progress>();  // late tasks outlive this frame; `body` does not,
-  auto work = [progress, body = &body, items, grain, blocks] {  // but they never touch it
-    int64_t finished = 0;
-    for (int64_t b; (b = progress->next.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
-      (*body)(b* grain, std::min(items, (b + 1) * grain));
-      ++finished;
-    }
-    if (finished == 0 || (progress->done += finished) < blocks) return;
+  // Late tasks outlive this frame; `body` does not, but they never touch it.
+  auto progress = std::make_shared<Progress>();
+  const auto take_block = [progress, body = &body, items, grain, blocks] {
+    const int64_t b = progress->next.fetch_add(1, std::memory_order_relaxed);
+    if (b >= blocks) return false;
+    (*body)(b* grain, std::min(items, (b + 1) * grain));
+    if (++progress->done < blocks) return true;
     // Once this is locked, the caller sleeps or has seen that it need not.
     std::lock_guard<std::mutex> lock(progress->mutex);
     progress->all_done.notify_all();
+    return false;
   };
-  for (int64_t i = 0; i < helpers; ++i) {
-    auto task = work;
-    pool.Schedule(std::move(task));
-  }
-  work();
+  const auto wake_one = [&pool, progress, take_block] {
+    pool.Schedule([progress, take_block] {
+      progress->helped.store(true, std::memory_order_relaxed);
+      while (take_block()) continue;
+    });
+  };
+  for (int64_t i = 0; i < helpers; ++i) wake_one();
+  if (take_block() && !progress->helped) wake_one();
+  while (take_block()) continue;
   constexpr int kLooks = 2000;
   const auto all_done = [&] { return progress->done == blocks; };
   for (int i = 0; i < kLooks && !all_done(); ++i) Pause();
