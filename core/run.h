@@ -59,10 +59,16 @@ JAXTV_HD double RunSum(const Samples& v, int64_t first, int64_t last) {
   return sum.Total();
 }
 
+// `sum` is that of RunSum.
+template <typename Samples, typename T>
+JAXTV_HD T RunValue(const Samples& x, int64_t first, int64_t last, Jump<T> left, Jump<T> right,
+                    double sum) {
+  return x[first] + (T(sum) + (right.pull() - left.pull())) / T(last - first + 1);
+}
+
 template <typename Samples, typename T>
 JAXTV_HD T RunValue(const Samples& x, int64_t first, int64_t last, Jump<T> left, Jump<T> right) {
-  const T sum = T(RunSum(x, first, last)) + (right.pull() - left.pull());
-  return x[first] + sum / T(last - first + 1);
+  return RunValue(x, first, last, left, right, RunSum(x, first, last));
 }
 
 // Writes the runs of a line from left to right.
@@ -77,7 +83,12 @@ class RunWriter {
 
   // Writes [first, last]; `right` is the jump after it. `first` follows the previous run.
   JAXTV_HD void Write(int64_t first, int64_t last, Jump<T> right) {
-    T value = RunValue(x_, first, last, left_, right);
+    Write(first, last, right, RunSum(x_, first, last));
+  }
+
+  // `sum` is that of RunSum.
+  JAXTV_HD void Write(int64_t first, int64_t last, Jump<T> right, double sum) {
+    T value = RunValue(x_, first, last, left_, right, sum);
     // A jump that rounding closed or inverted is no jump: the two runs tie.
     if (left_.sign < 0 && value > previous_) value = previous_;
     if (left_.sign > 0 && value < previous_) value = previous_;

@@ -41,22 +41,24 @@ int64_t TypicalRun(const MarkedLine<T>& line) {
 }
 
 // How a line is cut. At least three samples follow the last chunk.
+template <typename T>
 struct Chunks {
-  // The lanes of the widest vectors.
-  static constexpr int64_t kMostLanes = 16;
+  // What two of the widest vectors hold, which are walked in turn, or one of floats.
+  static constexpr int64_t kMostAtOnce = 2 * 64 / sizeof(T), kLeastAtOnce = 16;
 
   int64_t count, length;
   int64_t at_once;  // chunks that a thread walks at once
   int64_t reach;    // how far walks go on to link them
 
   // Chunks are many runs long, or walking on would double the work; where the line has not so many,
-  // scalar code takes a few.
-  static Chunks Of(int64_t n, int64_t run) {
+  // scalar code takes a few. Threads decide only who walks them.
+  static Chunks Of(int64_t n, int64_t run, int64_t threads) {
     const int64_t wanted = std::max(16 * run, std::min<int64_t>(n / 64, 65536));
-    const bool lanes = n >= 4 * run * kMostLanes;
-    const int64_t at_once = lanes ? kMostLanes : 1;
-    const int64_t count = std::max(n / wanted / at_once, int64_t(1)) * at_once;
+    const auto fills = [&](int64_t chunks) { return n >= 4 * run * chunks; };
+    const int64_t unit = fills(kMostAtOnce) ? kMostAtOnce : fills(kLeastAtOnce) ? kLeastAtOnce : 1;
+    const int64_t count = std::max(n / wanted / unit, int64_t(1)) * unit;
     const int64_t length = (n - 3) / count;
+    const int64_t at_once = count < threads * unit ? std::min(unit, kLeastAtOnce) : unit;
     return {count, length, at_once, std::min(std::max<int64_t>(4 * run, 64), length)};
   }
 };
@@ -114,11 +116,11 @@ inline int64_t FirstMatch(const uint8_t* a, const uint8_t* b, int64_t begin, int
 // Walks on from the ends of chunks [first, last), `reach` samples far, and links them.
 template <typename T>
 void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                const MarkedLine<T>& line, Chunks chunks, int64_t first, int64_t last,
+                const MarkedLine<T>& line, Chunks<T> chunks, int64_t first, int64_t last,
                 uint8_t* continued, ChunkLink* links) {
   const int64_t reach = chunks.reach;
-  PieceStart<T> pieces[Chunks::kMostLanes];
-  int64_t chunk_of[Chunks::kMostLanes], count = 0;
+  PieceStart<T> pieces[Chunks<T>::kMostAtOnce];
+  int64_t chunk_of[Chunks<T>::kMostAtOnce], count = 0;
   for (int64_t c = first; c < last; ++c) {
     int64_t k = (c + 1) * chunks.length - 1;
     while (k >= c * chunks.length && line.marks[k] == kNoMark) --k;
@@ -143,7 +145,7 @@ void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
 // Corrects the marks where chunks meet and goes on to the end of the line. Returns the place up to
 // which the marks are right: the length, unless the budget of steps ran out.
 template <typename T>
-int64_t StitchChunks(const MarkedLine<T>& line, Chunks chunks, const uint8_t* continued,
+int64_t StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t* continued,
                      const ChunkLink* links) {
   int64_t steps = 0, walked = 0, start = 0, chunk = 0;
   Jump<T> left = {0, T(0)};
@@ -180,7 +182,7 @@ int64_t StitchChunks(const MarkedLine<T>& line, Chunks chunks, const uint8_t* co
 template <typename Pool, typename T>
 int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
                   const MarkedLine<T>& line, int64_t run) {
-  const Chunks chunks = Chunks::Of(line.length, run);
+  const auto chunks = Chunks<T>::Of(line.length, run, pool.num_threads());
   if (chunks.at_once == 1) lanes = nullptr;
   std::atomic<int64_t> stopped{0};
   const auto each_block = [&](const auto& body) {
@@ -189,7 +191,7 @@ int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>&
     });
   };
   each_block([&](int64_t first) {
-    PieceStart<T> pieces[Chunks::kMostLanes];
+    PieceStart<T> pieces[Chunks<T>::kMostAtOnce];
     for (int64_t i = 0; i < chunks.at_once; ++i) {
       pieces[i] = {(first + i) * chunks.length, {0, T(0)}};
     }

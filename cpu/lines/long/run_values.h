@@ -72,6 +72,49 @@ int64_t RunStart(const MarkedLine<T>& line, int64_t k) {
   return k == 0 ? 0 : line.EndOfRun(k - 1) + 1;
 }
 
+// Samples [first, last].
+struct Run {
+  int64_t first, last;
+};
+
+// RunSum of at least one run. A sum is a chain of additions that wait for one another, so several
+// are added up at a time; when no run is left for one, it adds up the last run in vain.
+template <typename T>
+void SumRuns(const T* x, const Run* runs, int count, double* sums) {
+  constexpr int kChains = 4;
+  int run[kChains], begun = 0, open = count;
+  const T* next[kChains];
+  T origin[kChains];
+  LongSum<T> sum[kChains];
+  const auto begin = [&](int c) {
+    run[c] = begun++;
+    next[c] = x + runs[std::min(run[c], count - 1)].first;
+    origin[c] = *next[c];
+    sum[c] = {};
+  };
+  for (int c = 0; c < kChains; ++c) begin(c);
+  while (open > 0) {
+    int64_t left[kChains], samples = INT64_MAX;
+    for (int c = 0; c < kChains; ++c) {
+      left[c] = x + runs[std::min(run[c], count - 1)].last + 1 - next[c];
+      samples = std::min(samples, left[c]);
+    }
+    for (int64_t k = 0; k < samples; ++k) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) sum[c].Add(next[c][k] - origin[c]);
+    }
+    for (int c = 0; c < kChains; ++c) {
+      next[c] += samples;
+      if (left[c] > samples) continue;
+      if (run[c] < count) {
+        sums[run[c]] = sum[c].Total();
+        --open;
+      }
+      begin(c);
+    }
+  }
+}
+
 // Writes the values of all runs; one thread writes those that start in a part.
 template <typename Pool, typename T>
 void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
@@ -84,9 +127,18 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
     const Jump<T> left = begin == 0 ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1);
     RunWriter<T> writer(line.x, y, left, -T(left.sign) * std::numeric_limits<T>::infinity());
     while (begin < end) {
-      const int64_t last = line.EndOfRun(begin);
-      writer.Write(begin, last, line.JumpAt(last));
-      begin = last + 1;
+      constexpr int kMostRuns = 64;
+      Run runs[kMostRuns];
+      double sums[kMostRuns];
+      int count = 0;
+      for (; begin < end && count < kMostRuns; ++count) {
+        runs[count] = {begin, line.EndOfRun(begin)};
+        begin = runs[count].last + 1;
+      }
+      SumRuns(line.x.data, runs, count, sums);
+      for (int i = 0; i < count; ++i) {
+        writer.Write(runs[i].first, runs[i].last, line.JumpAt(runs[i].last), sums[i]);
+      }
     }
   });
   for (int64_t b = 1; b < blocks; ++b) {
