@@ -194,7 +194,7 @@ void ProxBatch(const LineBatch<T>& batch, void* memory, bool* solved) {
   for (int64_t t = 0; t < tiles; ++t) {
     T* tile = scratch.tiles + t * size;
     const uint8_t* marks = scratch.marks + t * size;
-    RunValues<T, kEdges>(marks, scratch.weight_tiles + t * weight_size, n, tile);
+    RunValues<T, kEdges, false>(marks, scratch.weight_tiles + t * weight_size, n, tile);
     FillRuns<T>(marks, n, tile);
     WriteTile(tile, lanes_of(t), batch.stride, n, batch.y + t * kRow);
   }

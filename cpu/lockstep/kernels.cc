@@ -94,10 +94,10 @@ void ChunkValues(const ChunkedLine<T>& line, int64_t first, int64_t chunk, void*
     for (int64_t k = 0; k < chunk; ++k) {
       Store(weights + k * kRow, Min<T>(cap, Load<Vec<T>>(weights + k * kRow)));
     }
-    RunValues<T, true>(marks, weights, chunk, tile);
+    RunValues<T, true, true>(marks, weights, chunk, tile);
   } else {
     Store(weights, Vec<T>{} + line.cap);
-    RunValues<T, false>(marks, weights, chunk, tile);
+    RunValues<T, false, true>(marks, weights, chunk, tile);
   }
   FillRuns<T>(marks, chunk, tile);
   WriteTile(tile, kRow, 1, chunk, y);

@@ -22,8 +22,10 @@ void FillRuns(const uint8_t* marks, int64_t length, T* tile) {
   }
 }
 
-// The run values of one tile at the last samples of runs, in place of the samples.
-template <typename T, bool kEdges>
+// The run values of one tile at the last samples of runs, in place of the samples. Of the parts of
+// a line (kPart) the first run may have begun before, so that its value is not known, and the next
+// one is not compared with it.
+template <typename T, bool kEdges, bool kPart>
 void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) {
   constexpr int kRow = kLanes<T>;
   using V = Vec<T>;
@@ -31,7 +33,7 @@ void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) 
   const V zero{};
   V w = Load<V>(weights), origin{}, count{}, pull{}, previous{};
   Sum<T> sum;
-  M start = FromBits<T>(kAllLanes<T>), rose = M{}, fell = M{};
+  M start = FromBits<T>(kAllLanes<T>), rose = M{}, fell = M{}, known = M{};
   for (int64_t k = 0; k < length; ++k) {
     const V x = Load<V>(tile + k * kRow);
     if (kEdges) w = Load<V>(weights + k * kRow);
@@ -46,8 +48,9 @@ void RunValues(const uint8_t* marks, const T* weights, int64_t length, T* tile) 
     value = Select(fell, Min<T>(value, previous), Select(rose, Max<T>(value, previous), value));
     Store(tile + k * kRow, value);
     start = M(down | up);
-    rose = M((rose & ~start) | up);
-    fell = M((fell & ~start) | down);
+    rose = M((rose & ~start) | (kPart ? M(up & known) : up));
+    fell = M((fell & ~start) | (kPart ? M(down & known) : down));
+    known = M(known | start);
     pull = Select(start, next_pull, pull);
     previous = Select(start, value, previous);
   }

@@ -53,7 +53,7 @@ struct Chunks {
   // Chunks are many runs long, or walking on would double the work; where the line has not so many,
   // scalar code takes a few. Threads decide only who walks them.
   static Chunks Of(int64_t n, int64_t run, int64_t threads) {
-    const int64_t wanted = std::max(16 * run, std::min<int64_t>(n / 64, 65536));
+    const int64_t wanted = std::max(16 * run, std::clamp<int64_t>(n / 256, 1024, 65536));
     const auto fills = [&](int64_t chunks) { return n >= 4 * run * chunks; };
     const int64_t unit = fills(kMostAtOnce) ? kMostAtOnce : fills(kLeastAtOnce) ? kLeastAtOnce : 1;
     const int64_t count = std::max(n / wanted / unit, int64_t(1)) * unit;
