@@ -51,12 +51,12 @@ struct Chunks {
   int64_t reach;    // how far walks go on to link them
 
   // Chunks are many runs long, or walking on would double the work; where the line has not so many,
-  // scalar code takes a few. Threads decide only who walks them.
+  // it is one chunk. Threads decide only who walks them.
   static Chunks Of(int64_t n, int64_t run, int64_t threads) {
     const int64_t wanted = std::max(16 * run, std::clamp<int64_t>(n / 256, 1024, 65536));
     const auto fills = [&](int64_t chunks) { return n >= 4 * run * chunks; };
     const int64_t unit = fills(kMostAtOnce) ? kMostAtOnce : fills(kLeastAtOnce) ? kLeastAtOnce : 1;
-    const int64_t count = std::max(n / wanted / unit, int64_t(1)) * unit;
+    const int64_t count = unit == 1 ? 1 : std::max(n / wanted / unit, int64_t(1)) * unit;
     const int64_t length = (n - 3) / count;
     const int64_t at_once = count < threads * unit ? std::min(unit, kLeastAtOnce) : unit;
     return {count, length, at_once, std::min(std::max<int64_t>(4 * run, 64), length)};
@@ -183,7 +183,10 @@ template <typename Pool, typename T>
 int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
                   const MarkedLine<T>& line, int64_t run) {
   const auto chunks = Chunks<T>::Of(line.length, run, pool.num_threads());
-  if (chunks.at_once == 1) lanes = nullptr;
+  if (chunks.count == 1) {
+    const ChunkLink none = {-1, -1};
+    return StitchChunks(line, chunks, nullptr, &none);
+  }
   std::atomic<int64_t> stopped{0};
   const auto each_block = [&](const auto& body) {
     ParallelFor(pool, chunks.count, chunks.at_once, [&](int64_t first, int64_t last) {

@@ -23,11 +23,13 @@ namespace jaxtv {
 constexpr int64_t kValueChunk = 4096;
 constexpr int64_t kValueBlock = 16384;
 
-// Writes the values of the runs from `begin` on: up to the run that contains `until` or, if y is
+// Writes the values of the runs from `begin` on, up to the run that contains `until`. If y is
 // `known` but for the borders of parts, up to the first one from there on whose value stays as it
-// was. Returns where the next run starts.
+// was; with a border every `part` samples in whose run none may stop, as the run behind does not
+// know its value. Returns where the next run starts.
 template <typename T>
-int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool known, Line<T> y) {
+int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool known, Line<T> y,
+                  int64_t part = INT64_MAX) {
   const bool first = begin == 0;
   RunWriter<T> writer(line.x, y, first ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1),
                       first ? T(0) : y[begin - 1]);
@@ -35,7 +37,8 @@ int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool 
     const int64_t last = line.EndOfRun(begin);
     const T before = known ? y[last] : T(0);
     writer.Write(begin, last, line.JumpAt(last));
-    done = last >= until && (!known || before == y[last]);
+    const bool border = begin == 0 || (begin - 1) / part != last / part;
+    done = last >= until && (!known || (before == y[last] && !border));
     begin = last + 1;
   }
   return begin;
@@ -57,11 +60,11 @@ void WriteRunsInLanes(Pool& pool, const LaneKernels<T>& lanes, const MarkedLine<
     }
   });
   int64_t next = 0;
-  for (int64_t border = chunk; ok && border <= blocks * block; border += chunk) {
+  for (int64_t border = 0; ok && border <= blocks * block; border += chunk) {
     if (border < next) continue;
     int64_t begin = border;
     while (begin > next && line.marks[begin - 1] == kNoMark) --begin;
-    next = WriteRuns(line, begin, border, true, y);
+    next = WriteRuns(line, begin, border, true, y, chunk);
   }
   WriteRuns(line, next, line.length, false, y);
 }
@@ -141,9 +144,11 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
       }
     }
   });
+  int64_t next = 0;
   for (int64_t b = 1; b < blocks; ++b) {
-    const int64_t begin = RunStart(line, b * kValueBlock);
-    if (begin < n) WriteRuns(line, begin, begin, true, y);
+    // A run over several blocks is passed once.
+    const int64_t begin = b * kValueBlock < next ? next : RunStart(line, b * kValueBlock);
+    next = begin < n ? WriteRuns(line, begin, begin, true, y) : n;
   }
 }
 
