@@ -94,10 +94,9 @@ struct WarpLines {
     if (copied >= lines.count()) return 0;
     return (int(lines.length) - first + Shape::kLanes - 1) / Shape::kLanes;
   }
-  __device__ int64_t At(int i) const {
-    return lines.First(copied) + (first + i * Shape::kLanes) * lines.inner;
-  }
-  __device__ int Slot(int i) const { return Shape::Cell(first + i * Shape::kLanes); }
+  __device__ int64_t At(int i) const { return lines.First(copied) + Sample(i) * lines.inner; }
+  __device__ int Sample(int i) const { return first + i * Shape::kLanes; }
+  __device__ int Slot(int i) const { return Shape::Cell(Sample(i)); }
 
   // The sum over the threads that copy a line, in the first kWarps threads of the block, or in all
   // of its warp.
@@ -128,7 +127,7 @@ struct WarpLines {
     const int n = int(lines.length);
 #pragma unroll
     for (int i = 0; i < Shape::kSamples; ++i) {
-      const int k = first + i * Shape::kLanes;
+      const int k = Sample(i);
       if (k < n) copy(begin + k * lines.inner, Shape::Cell(k));
     }
   }

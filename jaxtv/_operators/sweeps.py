@@ -151,11 +151,41 @@ def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
     return [tangent(dx, dlams, bits, **params)]
 
 
+def _forward_of_large(x: Array, *lams: Array, axes: tuple[int, ...], **params) -> list[Array]:
+    """Of images that the kernel of whole images does not take."""
+    per_edge = any(lam.shape[axis] != 1 for axis, lam in zip(axes, lams, strict=True))
+    forward = plain_sweeps.forward if per_edge else _by_lines
+    return forward(x, *lams, axes=axes, **params)
+
+
+def _reverse_of_large(
+    y_bar: Array, bits: Array, *, edges: tuple[int, ...], **params
+) -> list[Array]:
+    reverse = plain_sweeps.reverse if any(edges) else _reverse_by_lines
+    return reverse(y_bar, bits, edges=edges, **params)
+
+
+def _by_lines(*operands: Array, **params) -> list[Array]:
+    return primitive.bind(_by_lines_p, *operands, **params)
+
+
+def _reverse_by_lines(*operands: Array, **params) -> list[Array]:
+    return primitive.bind(_reverse_by_lines_p, *operands, **params)
+
+
+# Of images of any size that a platform has kernels for, and on CUDA of larger ones, whose lines
+# have one weight each.
 _sweeps_p = primitive.make(
-    "jaxtv_sweeps", plain_sweeps.forward, results=_forward_results, full_operands=(0,)
+    "jaxtv_sweeps", _forward_of_large, results=_forward_results, full_operands=(0,)
+)
+_by_lines_p = primitive.make(
+    "jaxtv_sweeps_by_lines", plain_sweeps.forward, results=_forward_results, full_operands=(0,)
 )
 _reverse_p = primitive.make(
-    "jaxtv_sweeps_reverse",
+    "jaxtv_sweeps_reverse", _reverse_of_large, results=_reverse_results, full_operands=(0, 1)
+)
+_reverse_by_lines_p = primitive.make(
+    "jaxtv_sweeps_by_lines_reverse",
     plain_sweeps.reverse,
     results=_reverse_results,
     full_operands=(0, 1),
