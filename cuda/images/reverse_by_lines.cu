@@ -87,7 +87,6 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   if (own.HasLine()) {
     PulledCells<Shape>& line = cells[threadIdx.x / Shape::kLanes];
     const RunsOfCodes<Shape> runs(n, line);
-    __syncwarp();
     const float slope = WarpPullBack<Shape, RunsOfCodes<Shape>>(n, runs, line).Run(runs.untied);
     if (threadIdx.x % Shape::kLanes == 0) {
       given.lam_bar[own.line] = given.LamBar(own.line) + slope;

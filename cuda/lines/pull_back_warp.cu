@@ -47,7 +47,6 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
     const bool untied = p.Lam(own.line)[0] == 0.0f;
     PulledCells<Shape>& line = cells[threadIdx.x / Shape::kLanes];
     const RunsOfSamples<Shape> runs(n, line);
-    __syncwarp();
     const float lam_bar = WarpPullBack<Shape, RunsOfSamples<Shape>>(n, runs, line).Run(untied);
     if (threadIdx.x % Shape::kLanes == 0) p.LamBar(own.line)[0] = lam_bar;
   }

@@ -53,8 +53,8 @@ class WarpPullBack {
       : runs_(runs), means_(cells.runs), v_(cells.v), left_(n - FirstOfLane<Shape>()) {}
 
   // Leaves x_bar in the cells of v, and returns lam_bar. `untied`: without a weight, x_bar is v.
-  // All lanes have made their `Runs`, before means take the places of what tells of them.
   __device__ float Run(bool untied) const {
+    __syncwarp();  // before means take the places from which other lanes have made their `Runs`
     SetMeans();
     return Fill(untied);
   }
