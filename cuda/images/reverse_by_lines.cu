@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   const int n = int(own.lines.length), shift = half.Shift();
   PulledCells<Shape>& copied = cells[own.slot];
   if (own.copied < own.lines.count()) {
-    const uint8_t* const codes = half.Codes(bits, own.lines.First(own.copied));
+    const uint8_t* const codes = half.Codes(bits, own.begin);
     InBatches(
         own,
         [&](int i) {

@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   float* const copied = Cells(spaces[own.slot]);
   const auto image_of = [&](int64_t at) { return axis.images.Of(at); };
   OfImage<float> image{false, 0.0f};  // of the line that this thread copies
-  if (own.copied < lines.count()) image = image_of(lines.First(own.copied));
+  if (own.copied < lines.count()) image = image_of(own.begin);
   if (image.sweeping) {
     InBatches(
         own, [&](int i) { return axis.Read(own.At(i)); },

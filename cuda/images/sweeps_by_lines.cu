@@ -51,8 +51,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   }
   own.Synchronize();
   if (own.copied >= own.lines.count()) return;
-  const int64_t start = own.lines.First(own.copied);
-  uint8_t* const codes = bits == nullptr ? nullptr : half.Codes(bits, start);
+  uint8_t* const codes = bits == nullptr ? nullptr : half.Codes(bits, own.begin);
   const bool untied = weights.layout.At(weights.lam, own.copied)[0] == 0.0f;
   bool bad = false;
   InBatches(
@@ -74,7 +73,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
         const int code = k == n - 1 ? of_line : int(CodeOf(here, cells[Shape::Cell(k + 1)]));
         codes[at] = uint8_t(pixel.codes | code << shift);
       });
-  const ImageOfPixel image(half.images, start);
+  const ImageOfPixel image(half.images, own.begin);
   if (half.IsFirst() && own.IsFirst() && image.at_first) spoilt[image.number] = 0;
   if (half.IsLast() && bad) atomicExch(&spoilt[image.number], 1);
 }
@@ -86,13 +85,12 @@ __global__ void __launch_bounds__(Shape::kThreads)
                 float* __restrict__ y, uint8_t* __restrict__ bits) {
   const WarpLines<Shape> own(last.Along());
   if (own.copied >= own.lines.count()) return;
-  const int64_t start = own.lines.First(own.copied);
-  if (spoilt[ImageOfPixel(last.images, start).number] == 0) return;
+  if (spoilt[ImageOfPixel(last.images, own.begin).number] == 0) return;
   for (int i = 0; i < own.Copies(); ++i) {
     y[own.At(i)] = std::numeric_limits<float>::quiet_NaN();
   }
   for (HalfSweep half = last; bits != nullptr && half.number >= 0; half.number -= kCodesPerByte) {
-    uint8_t* const codes = half.Codes(bits, start);
+    uint8_t* const codes = half.Codes(bits, own.begin);
     for (int i = 0; i < own.Copies(); ++i) codes[own.At(i)] = kAllBad;
   }
 }

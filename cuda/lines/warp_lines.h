@@ -49,6 +49,7 @@ struct WarpLines {
   Lines lines;
   int64_t line;     // of this thread's warp
   int64_t copied;   // the line that this thread copies
+  int64_t begin;    // where that one begins in memory: a division, once
   int slot, first;  // the place of that line in the block, and its first sample that is copied
   bool apart;       // each warp copies its own line
 
@@ -59,6 +60,7 @@ struct WarpLines {
     first = apart ? thread % Shape::kLanes : thread / Shape::kWarps;
     line = block + warp;
     copied = block + slot;
+    begin = lines.First(copied);
   }
 
   __device__ bool HasLine() const { return line < lines.count(); }
@@ -123,7 +125,6 @@ struct WarpLines {
   template <typename Copy>
   __device__ void Visit(const Copy& copy) const {
     if (copied >= lines.count()) return;
-    const int64_t begin = lines.First(copied);
     const int n = int(lines.length);
 #pragma unroll
     for (int i = 0; i < Shape::kSamples; ++i) {
