@@ -54,8 +54,8 @@ class Loop(NamedTuple):
 class Pass(NamedTuple):
     """A loop of a kernel that goes once over the lines of a warp, and how it is recognised."""
 
-    source: str
-    instruction: str  # a pattern
+    source: str  # a pattern, as the others
+    instruction: str
     samples: float  # of each line, for every such instruction
     without: str = "NONE"
     larger: int = 0  # how many such loops are larger, for lines of another kind
@@ -103,11 +103,12 @@ PASSES = {
     "PullBackWalk<StagedRows, float>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
     "PullBackWalk<StagedColumns, float>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
+OF_COPIES = r"swept_axis\.h|warp_lines\.h|batches\.h"  # to whichever most of a loop belongs
 # What half a sweep by warps does besides the solves of lines, sample by sample.
 BESIDES = {
     f"SweepWarps<WarpShape<{samples}> >": {
-        "load": Pass("warp_lines.h", "STS", 1),
-        "finish": Pass("swept_axis.h", "LDS", 1),
+        "load": Pass(OF_COPIES, "STS", 1),
+        "finish": Pass(OF_COPIES, "LDS", 1, without="STS"),
     }
     for samples in (8, 16, 64)
 } | {
@@ -205,7 +206,7 @@ def _loop(kernel: str, wanted: Pass) -> Loop:
     found = [
         loop
         for loop in loops()[kernel]
-        if loop.source == wanted.source and loop.count(wanted.instruction)
+        if re.fullmatch(wanted.source, loop.source) and loop.count(wanted.instruction)
         if not loop.count(wanted.without)
     ]
     return sorted(found, key=lambda loop: -len(loop.instructions))[wanted.larger]

@@ -63,14 +63,14 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
       },
       [&](int i, const Unfinished& pixel) {
         const int64_t at = own.At(i);
-        const int k = own.Sample(i);
-        const float here = cells[Shape::Cell(k)], taken = pixel.z - here;
+        const float here = cells[own.Slot(i)], taken = pixel.z - here;
         const float next_z = taken == 0.0f ? pixel.x : pixel.x - taken;  // as on the CPU
         y[at] = half.IsLast() ? here : next_z;
         bad = bad || here != here;
         if (codes == nullptr) return;
         const int of_line = untied ? kFree : kPlain;
-        const int code = k == n - 1 ? of_line : int(CodeOf(here, cells[Shape::Cell(k + 1)]));
+        const bool is_last = own.Sample(i) == n - 1;
+        const int code = is_last ? of_line : int(CodeOf(here, cells[own.SlotBehind(i)]));
         codes[at] = uint8_t(pixel.codes | code << shift);
       });
   const ImageOfPixel image(half.images, own.begin);

@@ -118,7 +118,7 @@ struct StagedColumns {
 
   Lines lines;
   int64_t first;
-  int64_t begin;  // where the lane's line begins in memory: a division, once
+  int64_t begin;  // where the lane's line begins in memory
   int count;
 
   __device__ StagedColumns(const Lines& all, int) : lines(all) {
