@@ -73,9 +73,11 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
         const int code = is_last ? of_line : int(CodeOf(here, cells[own.SlotBehind(i)]));
         codes[at] = uint8_t(pixel.codes | code << shift);
       });
-  const ImageOfPixel image(half.images, own.begin);
-  if (half.IsFirst() && own.IsFirst() && image.at_first) spoilt[image.number] = 0;
-  if (half.IsLast() && bad) atomicExch(&spoilt[image.number], 1);
+  if (half.IsFirst() && own.IsFirst()) {
+    const ImageOfPixel image(half.images, own.begin);
+    if (image.at_first) spoilt[image.number] = 0;
+  }
+  if (half.IsLast() && bad) atomicExch(&spoilt[ImageOfPixel(half.images, own.begin).number], 1);
 }
 
 // Makes all of a spoilt image NaN, line by line along the axis of the last half sweep.
