@@ -153,28 +153,21 @@ def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
 
 def _forward_of_large(x: Array, *lams: Array, axes: tuple[int, ...], **params) -> list[Array]:
     """Of images that the kernel of whole images does not take."""
-    per_edge = any(lam.shape[axis] != 1 for axis, lam in zip(axes, lams, strict=True))
-    forward = plain_sweeps.forward if per_edge else _by_lines
-    return forward(x, *lams, axes=axes, **params)
+    if any(lam.shape[axis] != 1 for axis, lam in zip(axes, lams, strict=True)):
+        return plain_sweeps.forward(x, *lams, axes=axes, **params)
+    return primitive.bind(_by_lines_p, x, *lams, axes=axes, **params)
 
 
 def _reverse_of_large(
     y_bar: Array, bits: Array, *, edges: tuple[int, ...], **params
 ) -> list[Array]:
-    reverse = plain_sweeps.reverse if any(edges) else _reverse_by_lines
-    return reverse(y_bar, bits, edges=edges, **params)
+    if any(edges):
+        return plain_sweeps.reverse(y_bar, bits, edges=edges, **params)
+    return primitive.bind(_reverse_by_lines_p, y_bar, bits, edges=edges, **params)
 
 
-def _by_lines(*operands: Array, **params) -> list[Array]:
-    return primitive.bind(_by_lines_p, *operands, **params)
-
-
-def _reverse_by_lines(*operands: Array, **params) -> list[Array]:
-    return primitive.bind(_reverse_by_lines_p, *operands, **params)
-
-
-# Of images of any size that a platform has kernels for, and on CUDA of larger ones, whose lines
-# have one weight each.
+# Of images that a platform has a kernel for: the CPU's takes all, CUDA's those that a block keeps.
+# Larger ones are swept line by line on CUDA where each line has one weight, else in plain JAX.
 _sweeps_p = primitive.make(
     "jaxtv_sweeps", _forward_of_large, results=_forward_results, full_operands=(0,)
 )
