@@ -3,129 +3,36 @@
 
     python benchmarks/gpu_model.py        # a table in Markdown; needs neither a GPU nor JAX
 
-A warp issues an instruction every `CYCLES` cycles, by what profiles of these kernels showed, and a
-scheduler one from any of its warps in 4 of 3 cycles. So a wave of warps, as many as fit at once,
-takes the longer of the two; a kernel takes its waves, at least the time of its bytes, and what the
-shortest launch takes. Instructions are counted in tests/cuda_costs.txt, for lines of noise of 32
-and 128 samples; other cases take those that come nearest. A search takes the launches that the
-emulator of the tests made for it. Measured times are those of results/h200.md.
+gpu_counts.py has the kernels and how they are timed. A search takes the launches that the emulator
+of the tests made for it, or that the sweeps and tests of plain JAX come to, which are the same. A
+training step takes what it took without TV layers, and theirs. Measured times are those of
+results/h200.md.
 """
 
-import math
 import pathlib
 import re
-from typing import NamedTuple
+
+from gpu_counts import (
+    COLUMNS,
+    PULL_COLUMNS,
+    PULL_ROWS,
+    REVERSE,
+    ROWS,
+    SWEEP,
+    Kernel,
+    in_step,
+    instead,
+    milliseconds,
+    on_chip,
+    prox_by_warps,
+    pull_back_by_warps,
+    reverse_by_lines,
+    search,
+    sweeps_by_lines,
+    walk,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-MULTIPROCESSORS, SCHEDULERS, HERTZ, BYTES_PER_SECOND = 132, 4, 1.98e9, 4.3e12
-SHARED, OF_BLOCK = 228 << 10, 1 << 10  # bytes of a multiprocessor, and set aside for each block
-CYCLES, BUSY, LAUNCH = 5.0, 0.75, 2e-6
-
-
-class Kernel(NamedTuple):
-    """A launch: lines of `length` samples, 32 to a warp, each passed `passes` times."""
-
-    counted: str | float  # the row of cuda_costs.txt, or warp instructions for 32 samples
-    lines: int
-    length: float
-    passes: int
-    block_warps: int
-    block_bytes: int
-    pixel_bytes: int  # of memory, read and written
-    times: int = 1  # launches of it
-    most_blocks: int = 32  # on a multiprocessor, as registers allow
-
-
-def walk(counted: str, lines: int, length: int, pixel_bytes: int) -> Kernel:
-    """The lanes of a warp on staged lines."""
-    return Kernel(counted, lines, length, 1, 1, 4 * (64 * (length | 1) + length), pixel_bytes)
-
-
-def by_warps(counted: str | float, lines: int, length: int, pixel_bytes: int, cell: int) -> Kernel:
-    """A warp for each line, which takes 32 samples at a time, in shared cells of so many bytes."""
-    shape = next(s for s in (8, 16, 32, 64) if length <= 32 * s)  # of cuda/lines/warp_lines.h
-    warps, cells = 64 // shape, shape * (33 if shape >= 32 else 32 + 32 // shape) + 8
-    return Kernel(counted, lines * 32, length / 32, 1, warps, cell * cells * warps, pixel_bytes)
-
-
-def in_step(counted: str, images: int, side: int, pixel_bytes: int) -> Kernel:
-    """Four sweeps over images, as many in a block as it has threads for their sides."""
-    tile = 256 // side
-    cells, codes = 3 * side * (side | 1), 4 * side * math.ceil(side / 16)
-    block_bytes = 4 * tile * (cells + codes)
-    return Kernel(counted, images * side, side, 8, tile * side // 32, block_bytes, pixel_bytes)
-
-
-SWEEP, REVERSE = "SweepInStep<float>, 8192 x 32, noise, lam", "ReverseInStep<float>, any line"
-ROWS, COLUMNS = "ProxWalk<StagedRows, float>", "ProxWalk<StagedColumns, float>"
-PULL_ROWS, PULL_COLUMNS = (f"PullBackWalk<Staged{x}, float>, any line" for x in ("Rows", "Columns"))
-OF_WARPS = "PullBackWarps<WarpShape<{}>, float>, any line"
-
-# Of the prox of a line by a warp, as profiled on an H200 for 4096 rows of 512, and what half a
-# sweep does besides, by the lengths of the codes.
-PROX_OF_WARP, SWEEP_BESIDES = 424.0, 40.0
-# Passes of a test over all samples: instructions for 32 samples, in the loops as nvcc compiles
-# them for sm_90 or in all code, and bytes of memory, each array once. Duals and residual along
-# columns and rows, two votes, five passes over components, the gap along both, the better point.
-PASSES_OF_TEST = [
-    *((144, 25), (173, 29), (102, 3), (99, 3)),
-    *((73, 29), (128, 4), (72, 16), (200, 12), (232, 16)),
-    *((55, 16), (55, 8), (40, 12)),
-]
-SMALL_OF_TEST = 3  # launches besides, of a block for each image
-ONCE = 4  # the passes that a second point of the same test does without: duals and votes
-
-
-def prox_by_warps(lines: int, length: int) -> Kernel:
-    return by_warps(PROX_OF_WARP, lines, length, 8, 16)
-
-
-def over_images(instructions: float, images: int, side: int, pixel_bytes: int) -> Kernel:
-    """A pass over all samples by blocks of eight warps."""
-    return Kernel(instructions, images * side * 32, side / 32, 1, 8, 0, pixel_bytes)
-
-
-def small(times: int) -> Kernel:
-    return Kernel(0.0, 32, 1, 1, 1, 0, 0, times)
-
-
-def search(
-    images: int, side: int, sweeps: int, idle: int, tests: int, second: int = 0
-) -> list[Kernel]:
-    """The launches of a search.
-
-    Args:
-      images: how many.
-      side: of each.
-      sweeps: that are made.
-      idle: others that are launched, and return at once.
-      tests: with the points by vote.
-      second: of those, how many also try another point.
-    """
-    half = by_warps(PROX_OF_WARP + SWEEP_BESIDES, images * side, side, 32, 16)
-    passes = [over_images(count, images, side, moved) for count, moved in PASSES_OF_TEST]
-    return [
-        half._replace(times=2 * sweeps),
-        small(sweeps + 3 * idle + 5 + SMALL_OF_TEST * (tests + second)),
-        *(one._replace(times=tests) for one in passes[:ONCE]),
-        *(one._replace(times=tests + second) for one in passes[ONCE:]),
-    ]
-
-
-def instead(found: list[Kernel], shorter: list[Kernel]) -> list[Kernel]:
-    """What a search launches besides those of a shorter one."""
-    return [*found, *(kernel._replace(times=-kernel.times) for kernel in shorter)]
-
-
-def on_chip(images: int, side: int, sweeps: int, tests: int) -> list[Kernel]:
-    """A block for each image, which a warp of eight walks; all of them make the other passes."""
-    of_walks = (
-        2 * sweeps * 75 * side
-    )  # instructions of the warp that walks, 75 a sample at lam 0.05
-    tiles = side * side / 32 / 8  # 32 samples of each warp
-    of_passes = tiles * (sweeps * 2 * SWEEP_BESIDES + tests * sum(c for c, _ in PASSES_OF_TEST))
-    block_bytes = side * side * 56  # ChipSpace of cuda/images/chip_image.h
-    return [Kernel(of_walks + of_passes, images * 8 * 32, 1, 1, 8, block_bytes, 0, 1, 2)]
 
 
 # Of a scene of 512 x 512, to 1e-2, to 1e-3, and to 1e-6, as a call that is differentiated is.
@@ -151,67 +58,78 @@ CASES: dict[str, tuple[list[Kernel] | None, list[Kernel] | None]] = {
     ),
     "512 rows of 512": (
         [prox_by_warps(512, 512)],
-        [by_warps(OF_WARPS.format(16), 512, 512, 12, 8)],
+        [pull_back_by_warps(512, 512)],
     ),
     "4096 rows of 512": (
         [prox_by_warps(4096, 512)],
-        [by_warps(OF_WARPS.format(16), 4096, 512, 12, 8)],
+        [pull_back_by_warps(4096, 512)],
+    ),
+    "columns of 8 x 512 x 512": (
+        [prox_by_warps(4096, 512)],
+        [pull_back_by_warps(4096, 512)],
     ),
     "2048 rows of 2048": (
         [prox_by_warps(2048, 2048)],
-        [by_warps(OF_WARPS.format(64), 2048, 2048, 12, 8)],
+        [pull_back_by_warps(2048, 2048)],
     ),
     "`num_sweeps=4`, 256 x 32 x 32": (
-        [in_step(f"{SWEEP} 1", 256, 32, 10)],
-        [in_step(REVERSE, 256, 32, 10)],
+        [in_step(f"{SWEEP} 1", 256, 32)],
+        [in_step(REVERSE, 256, 32)],
     ),
     "`num_sweeps=4`, 128 x 32 x 32 x 96": (
-        [in_step(f"{SWEEP} 0.05", 12288, 32, 10)],
-        [in_step(REVERSE, 12288, 32, 10)],
+        [in_step(f"{SWEEP} 0.05", 12288, 32)],
+        [in_step(REVERSE, 12288, 32)],
+    ),
+    "`num_sweeps=4`, 128 x 96 x 32 x 32": (
+        [in_step(f"{SWEEP} 0.05", 12288, 32, tile=1)],
+        [in_step(REVERSE, 12288, 32, tile=1)],
     ),
     "`num_sweeps=4`, 32 x 56 x 56 x 64": (
-        [in_step(f"{SWEEP} 0.05", 2048, 56, 10)],
-        [in_step(REVERSE, 2048, 56, 10)],
+        [in_step(f"{SWEEP} 0.05", 2048, 56)],
+        [in_step(REVERSE, 2048, 56)],
     ),
-    # Lines by kernels, all else by XLA: of a half sweep, x and the duals, y and codes.
     "`num_sweeps=4`, 32 x 224 x 224 x 3": (
-        [
-            prox_by_warps(21504, 224)._replace(times=8),
-            Kernel(0.0, 21504, 224, 1, 8, 0, 29, 8),
-        ],
-        None,
+        sweeps_by_lines(96, 224),
+        reverse_by_lines(96, 224),
     ),
-    "`tol=1e-2`, 256 x 32 x 32": (on_chip(256, 32, 3, 1), None),
+    "`num_sweeps=4`, 8 scenes of 512 x 512": (
+        sweeps_by_lines(8, 512),
+        reverse_by_lines(8, 512),
+    ),
+    "`tol=1e-2`, 256 x 32 x 32": (
+        on_chip(256, 32, 3, 1),
+        instead(on_chip(256, 32, 16, 4), on_chip(256, 32, 3, 1)),
+    ),
     "`tol=1e-2`, a scene of 512 x 512": (COARSE, instead(TO_1E6, COARSE)),
     "`tol=1e-3`, the same": (FINE, instead(TO_1E6, FINE)),
-    "`tol=1e-3`, 16 of them": (search(16, 512, 23, 7, 3, 1), None),
-    "`tol=1e-3`, a scene of 2048 x 2048": (search(1, 2048, 27, 4, 2), None),
+    "`tol=1e-3`, 16 of them": (
+        search(16, 512, 23, 7, 3, 1),
+        # 368 sweeps are launched, of which an image makes 144 in the mean
+        instead(search(16, 512, 144, 224, 7, 5), search(16, 512, 23, 7, 3, 1)),
+    ),
+    "`tol=1e-3`, a scene of 2048 x 2048": (
+        search(1, 2048, 27, 4, 2),
+        instead(search(1, 2048, 207, 66, 7, 6), search(1, 2048, 27, 4, 2)),
+    ),
 }
 
 
-def counts() -> dict[str, float]:
-    """Warp instructions for a sample of each of 32 lines."""
-    _, table = (ROOT / "tests" / "cuda_costs.txt").read_text().split("\n\n")
-    rows = (re.split(r"\s{2,}", row) for row in table.splitlines()[1:])
-    return {name: float(count) for name, count, _ in rows}
+# AllConv of width 96 on CIFAR-10, by its row in results/h200.md: what a step takes without TV, and
+# how many images it has. Layers are behind three convolutions, the last of which halves sides.
+STEPS = {
+    "batch 128, float32": (3.2, 128),
+    "batch 512, bfloat16": (5.1, 512),
+}
 
 
-def milliseconds(kernel: Kernel, counted: dict[str, float]) -> float:
-    """Of all launches of a kernel, by the model."""
-    named = isinstance(kernel.counted, str)
-    instructions = counted[kernel.counted] if named else kernel.counted
-    warps = math.ceil(kernel.lines / 32)
-    blocks = math.ceil(warps / kernel.block_warps)
-    at_once = SHARED // (kernel.block_bytes + OF_BLOCK) if kernel.block_bytes else 64
-    at_once = min(at_once, kernel.most_blocks, 64 // kernel.block_warps)
-    at_once = min(at_once, math.ceil(blocks / MULTIPROCESSORS))
-    waves = blocks / (MULTIPROCESSORS * at_once)
-    waves = max(1.0, waves) if at_once > 1 else math.ceil(waves)
-    of_scheduler = at_once * kernel.block_warps / SCHEDULERS
-    of_warp = instructions * kernel.length * kernel.passes
-    issue = waves * of_warp * max(CYCLES, of_scheduler / BUSY) / HERTZ
-    memory = kernel.lines * kernel.length * kernel.pixel_bytes / BYTES_PER_SECOND
-    return 1e3 * (max(issue, memory) + LAUNCH) * kernel.times
+def layers(images: int) -> list[Kernel]:
+    """Four sweeps and their reverse over 96 channels."""
+    channels = 96 * images
+    each = (f"{SWEEP} 0.05", REVERSE)
+    return [
+        *(in_step(counted, channels, 32) for counted in 2 * each),
+        *(in_step(counted, channels, 16, tile=8) for counted in each),
+    ]
 
 
 def measured() -> list[tuple[str, float, float]]:
@@ -223,22 +141,22 @@ def measured() -> list[tuple[str, float, float]]:
 
 def predicted(name: str) -> list[float]:
     """Milliseconds of a case forward, and forward and backward, as far as the model goes."""
-    counted, total, found = counts(), 0.0, []
+    total, found = 0.0, []
     (both,) = [k for case, k in CASES.items() if name.startswith(case)] or [()]
     for kernels in both:
         if kernels is None:
             break
-        total += sum(milliseconds(kernel, counted) for kernel in kernels)
+        total += sum(map(milliseconds, kernels))
         found.append(total)
     return found
 
 
 # Rows of results/h200.md from before kernels that serve them now.
-YOUNGER = ("`tol=", "4096 rows of 512", "512 rows of 512", "2048 rows of 2048")
+YOUNGER = ("4096 rows", "512 rows", "2048 rows", "columns of 8")  # backward
+ALL_YOUNGER = ("`tol=", "`num_sweeps=4`, 32 x 224", "`num_sweeps=4`, 8 scenes")
 
 
 def main() -> None:
-    counted = counts()
     print("| case | forward, measured | predicted | backward, measured | predicted |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for case, both in CASES.items():
@@ -250,11 +168,16 @@ def main() -> None:
             if kernels is None:
                 cells += [f"{took:.3f}", "-"]
                 continue
-            model = sum(milliseconds(kernel, counted) for kernel in kernels)
-            old = case.startswith("`tol=") or (backward and case.startswith(YOUNGER))
+            model = sum(map(milliseconds, kernels))
+            old = case.startswith(ALL_YOUNGER) or (backward and case.startswith(YOUNGER))
             cells.append(f"{took:.3f}{', before' if old else ''}")
             cells.append(f"{model:.3f}" if old else f"{model:.3f} ({model / took:.2f} times)")
         print(f"| {' | '.join(cells)} |")
+    print("\n| training step | without TV, measured | its TV layers, predicted | ratio |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, (plain, images) in STEPS.items():
+        more = sum(map(milliseconds, layers(images)))
+        print(f"| {name} | {plain} | {more:.2f} | {1 + more / plain:.2f} |")
 
 
 if __name__ == "__main__":

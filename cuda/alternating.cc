@@ -211,7 +211,9 @@ ffi::Error Alternating(cudaStream_t stream, ffi::AnyBuffer x, ffi::AnyBuffer tar
   return Caught(e);
 }
 
-// Not for CUDA graphs: the host waits for what the device decides.
+// Not for CUDA graphs: the host waits for what the device decides. It does not for images on chip
+// (solve_on_chip.h); but a target for these alone would need their rule in the lowering too, where
+// the number of images of a sharded array, a part of it, is not known.
 XLA_FFI_DEFINE_HANDLER(kAlternating, Alternating,
                        ffi::Ffi::Bind()
                            .Ctx<cuda::Stream>()

@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "cuda/images/sweeps.h"
+#include "cuda/images/sweeps_by_lines.h"
 #include "cuda/images/work_space.h"
 #include "cuda/isotropic/steps.h"
 #include "cuda/lines/kernel_choice.h"
@@ -13,10 +14,11 @@
 #include "ffi/registry.h"
 
 NB_MODULE(_cuda, module) {
-  jaxtv::DefineModule(module, {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(),
-                               jaxtv::Tv1dMassHandlers(), jaxtv::PullBackHandlers(),
-                               jaxtv::ComponentMeanHandlers(), jaxtv::AlternatingHandlers(),
-                               jaxtv::SweepsHandlers(), jaxtv::IsotropicStepsHandlers()});
+  jaxtv::DefineModule(
+      module,
+      {jaxtv::Tv1dHandlers(), jaxtv::Tv1dNewtonHandlers(), jaxtv::Tv1dMassHandlers(),
+       jaxtv::PullBackHandlers(), jaxtv::ComponentMeanHandlers(), jaxtv::AlternatingHandlers(),
+       jaxtv::SweepsHandlers(), jaxtv::SweepsByLinesHandlers(), jaxtv::IsotropicStepsHandlers()});
   // Work space, which the lowering adds as a last result and drops, by target: bytes per sample,
   // the longest line that needs none, bytes per sample and axis of images, and bytes per image.
   nanobind::dict scratch;
@@ -29,6 +31,8 @@ NB_MODULE(_cuda, module) {
       nanobind::make_tuple(kComponentSampleBytes, 0, kComponentAxisBytes);
   scratch["jaxtv_alternating"] =
       nanobind::make_tuple(kSolveSampleBytes, 0, kSolveAxisBytes, kSolveImageBytes);
+  scratch["jaxtv_sweeps_by_lines"] = nanobind::make_tuple(0, 0, 0, kSpoiltImageBytes);
+  scratch["jaxtv_sweeps_by_lines_reverse"] = nanobind::make_tuple(kReverseSampleBytes, 0);
   scratch["jaxtv_isotropic_steps"] = nanobind::make_tuple(0, 0, kStepsAxisBytes);
   module.attr("scratch") = scratch;
   // Of the runtime that is linked in, which asks for a driver as new: 12090 is 12.9.
@@ -41,6 +45,11 @@ NB_MODULE(_cuda, module) {
         return sizes.size() == 2 && FitsShared(sizes[0], sizes[1], sample_bytes);
       });
   takes["jaxtv_sweeps_reverse"] = takes["jaxtv_sweeps"];
+  takes["jaxtv_sweeps_by_lines"] =
+      nanobind::cpp_function([](const std::vector<int64_t>& sizes, int64_t sample_bytes) {
+        return sizes.size() == 2 && SweptByLines(sizes[0], sizes[1], sample_bytes);
+      });
+  takes["jaxtv_sweeps_by_lines_reverse"] = takes["jaxtv_sweeps_by_lines"];
   takes["jaxtv_prox_tv1d_unrounded"] = nanobind::cpp_function(
       [](const std::vector<int64_t>& sizes, int64_t) { return sizes[0] <= kHalfLength; });
   takes["jaxtv_isotropic_steps"] = nanobind::cpp_function(&FitsRegion);

@@ -23,7 +23,7 @@ enable_language(CUDA)
 nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/module.cc cuda/tv1d.cc cuda/tv1d_newton.cc cuda/tv1d_mass.cc
                     cuda/pull_back.cc cuda/component_mean.cc cuda/alternating.cc cuda/sweeps.cc
-                    cuda/isotropic_steps.cc
+                    cuda/sweeps_by_lines.cc cuda/isotropic_steps.cc
                     cuda/lines/tv1d.cu cuda/lines/tv1d_in_step.cu cuda/lines/tv1d_warp.cu
                     cuda/lines/tv1d_block.cu cuda/lines/tv1d_grid.cu cuda/lines/tv1d_newton.cu
                     cuda/lines/tv1d_mass.cu
@@ -34,7 +34,9 @@ nanobind_add_module(_cuda STABLE_ABI NB_STATIC NOMINSIZE
                     cuda/images/alternating.cu cuda/images/sweep_lines.cu cuda/images/solve.cu
                     cuda/images/solve_on_chip.cu
                     cuda/images/sweeps.cu cuda/images/sweeps_in_step.cu
-                    cuda/images/reverse_in_step.cu cuda/isotropic/steps.cu)
+                    cuda/images/reverse_in_step.cu
+                    cuda/images/sweeps_by_lines.cu cuda/images/reverse_by_lines.cu
+                    cuda/isotropic/steps.cu)
 target_link_libraries(_cuda PRIVATE jaxtv_headers)
 target_include_directories(_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # No contraction to fused multiply-adds, as for the CPU.

@@ -5,6 +5,7 @@
 
 #include "cuda/common/call.h"
 #include "cuda/dispatch.h"
+#include "cuda/sweep_images.h"
 #include "ffi/handlers.h"
 #include "ffi/sweeps.h"
 
@@ -14,28 +15,16 @@ namespace {
 using cuda::CallScope;
 using cuda::SweepImages;
 
-// Which of the operands, that come in the order of a sweep, is along the height and the width.
-struct Order {
-  int height, width;
-  explicit Order(ffi::Span<const int64_t> axes)
-      : height(axes[0] < axes[1] ? 0 : 1), width(1 - height) {}
-};
-
 ffi::ErrorOr<SweepImages> ImagesOnChip(ffi::AnyBuffer x, ffi::Span<const int64_t> axes,
                                        const SweepShape& shape) {
-  if (axes.size() != 2) return ffi::Unexpected(RefuseSweeps("CUDA sweeps over two axes only"));
-  const Order order(axes);
-  const Lines rows = shape.lines[order.width], columns = shape.lines[order.height];
-  const int64_t between = rows.outer / std::max<int64_t>(1, columns.outer * columns.length);
+  const auto images = SweepImagesOf(axes, shape);
+  if (images.has_error()) return images;
   const int64_t bytes = x.element_type() == ffi::F64 ? 8 : 4;
-  if (!cuda::FitsShared(columns.length, rows.length, bytes)) {
-    return ffi::Unexpected(RefuseSweeps(
-        "images of shape " + ToString(x.dimensions()) +
-        " need more shared memory than this device has: compile the program on this device"));
-  }
-  return SweepImages{columns.outer,        between,          rows.inner,
-                     int(columns.length),  int(rows.length), order.height == 0 ? 0 : 1,
-                     int(shape.num_sweeps)};
+  if (cuda::FitsShared(images->height, images->width, bytes)) return images;
+  return ffi::Unexpected(
+      RefuseSweeps("images of shape " + ToString(x.dimensions()) +
+                   " need more shared memory than this device has: compile the program on this "
+                   "device"));
 }
 
 ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams,
@@ -51,7 +40,7 @@ ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams
   if (x.element_count() == 0) return ffi::Error::Success();
   const auto images = ImagesOnChip(x, axes, *shape);
   if (images.has_error()) return images.error();
-  const Order order(axes);
+  const SweepOrder order(axes);
   const auto lam = [&](int a) { return *lams.get<ffi::AnyBuffer>(a); };
   CallScope scope;
   scope.Input(x, "x");
@@ -88,7 +77,7 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
   if (y_bar.element_count() == 0) return ffi::Error::Success();
   const auto images = ImagesOnChip(y_bar, axes, *shape);
   if (images.has_error()) return images.error();
-  const Order order(axes);
+  const SweepOrder order(axes);
   const auto lam_bar = [&](int a) {
     auto result = lam_bars.get<ffi::AnyBuffer>(a);
     return **result;

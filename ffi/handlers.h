@@ -34,6 +34,9 @@ Handlers AlternatingHandlers();
 // A fixed number of sweeps over the axes of images, and their reverse (core/sweeps.h).
 Handlers SweepsHandlers();
 
+// The same over images that CUDA has not on chip.
+Handlers SweepsByLinesHandlers();
+
 // The mean over connected components of equal pixels of images.
 Handlers ComponentMeanHandlers();
 

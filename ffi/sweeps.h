@@ -82,10 +82,11 @@ inline ffi::ErrorOr<std::vector<WeightLayout>> SweepWeights(ffi::RemainingArgs l
   return layouts;
 }
 
-// The codes among the results, or null if they are not kept.
+// The codes among the results, or null if they are not kept. Behind them are `others`.
 inline ffi::ErrorOr<uint8_t*> CodesOf(const SweepShape& shape, ffi::RemainingRets kept,
-                                      bool keep_bits, ffi::AnyBuffer::Dimensions dims) {
-  if (kept.size() != size_t(keep_bits)) {
+                                      bool keep_bits, ffi::AnyBuffer::Dimensions dims,
+                                      size_t others = 0) {
+  if (kept.size() != size_t(keep_bits) + others) {
     return ffi::Unexpected(RefuseSweeps("the codes are one more result where they are kept"));
   }
   if (!keep_bits) return nullptr;
@@ -96,12 +97,14 @@ inline ffi::ErrorOr<uint8_t*> CodesOf(const SweepShape& shape, ffi::RemainingRet
 }
 
 // Whether each weight's cotangent is per edge, from results in the shape of `y_bar` but for the
-// size along the weight's own axis: the number of edges, or 1 for a number per line.
+// size along the weight's own axis: the number of edges, or 1 for a number per line. Behind them
+// are `others`.
 inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_bars,
                                                          ffi::AnyBuffer y_bar,
                                                          ffi::Span<const int64_t> axes,
-                                                         ffi::Span<const int64_t> edges) {
-  if (lam_bars.size() != axes.size() || edges.size() != axes.size()) {
+                                                         ffi::Span<const int64_t> edges,
+                                                         size_t others = 0) {
+  if (lam_bars.size() != axes.size() + others || edges.size() != axes.size()) {
     return ffi::Unexpected(RefuseSweeps("each axis needs one cotangent of a weight"));
   }
   std::vector<bool> per_edge;
@@ -130,7 +133,7 @@ auto SweepsBinding() {
       .template Arg<ffi::AnyBuffer>()  // x
       .RemainingArgs()                 // lam, one per axis
       .template Ret<ffi::AnyBuffer>()  // y
-      .RemainingRets()                 // the codes, if kept
+      .RemainingRets()                 // the codes, if kept; work space, if any
       .template Attr<ffi::Span<const int64_t>>("axes")
       .template Attr<int64_t>("num_sweeps")
       .template Attr<bool>("keep_bits");
@@ -143,7 +146,7 @@ auto ReverseBinding() {
       .template Arg<ffi::AnyBuffer>()  // y_bar
       .template Arg<ffi::AnyBuffer>()  // the codes
       .template Ret<ffi::AnyBuffer>()  // x_bar
-      .RemainingRets()                 // lam_bar, one per axis
+      .RemainingRets()                 // lam_bar, one per axis; work space, if any
       .template Attr<ffi::Span<const int64_t>>("axes")
       .template Attr<int64_t>("num_sweeps")
       .template Attr<ffi::Span<const int64_t>>("edges");

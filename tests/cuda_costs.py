@@ -35,6 +35,7 @@ SOURCES = [
     *(f"cuda/lines/{stem}.cu" for stem in ("tv1d", "tv1d_in_step", "tv1d_warp")),
     *(f"cuda/lines/{stem}.cu" for stem in ("pull_back", "pull_back_in_step", "pull_back_warp")),
     *(f"cuda/images/{stem}.cu" for stem in ("sweeps", "sweeps_in_step", "reverse_in_step")),
+    *(f"cuda/images/{stem}.cu" for stem in ("sweep_lines", "sweeps_by_lines", "reverse_by_lines")),
     "cuda/isotropic/steps.cu",
 ]
 
@@ -53,8 +54,8 @@ class Loop(NamedTuple):
 class Pass(NamedTuple):
     """A loop of a kernel that goes once over the lines of a warp, and how it is recognised."""
 
-    source: str
-    instruction: str  # a pattern
+    source: str  # a pattern, as the others
+    instruction: str
     samples: float  # of each line, for every such instruction
     without: str = "NONE"
     larger: int = 0  # how many such loops are larger, for lines of another kind
@@ -102,6 +103,20 @@ PASSES = {
     "PullBackWalk<StagedRows, float>": VECTORS | OF_PULL_BACK | {"load y": VECTORS["load"]},
     "PullBackWalk<StagedColumns, float>": SCALARS | OF_PULL_BACK | {"load y": SCALARS["load"]},
 }
+OF_COPIES = r"swept_axis\.h|warp_lines\.h|batches\.h"  # to whichever most of a loop belongs
+# What half a sweep by warps does besides the solves of lines, sample by sample.
+BESIDES = {
+    f"SweepWarps<WarpShape<{samples}> >": {
+        "load": Pass(OF_COPIES, "STS", 1),
+        "finish": Pass(OF_COPIES, "LDS", 1, without="STS"),
+    }
+    for samples in (8, 16, 64)
+} | {
+    f"SolveHalfSweep<WarpShape<{samples}> >": {
+        "finish": Pass("sweeps_by_lines.cu", r"STG\.E", 1),
+    }
+    for samples in (8, 16)
+}
 
 
 def find_nvdisasm() -> str | None:
@@ -111,16 +126,27 @@ def find_nvdisasm() -> str | None:
     return next(filter(None, found), None)
 
 
-# Without loops over samples: a warp goes at most once through all code, for a line of 32 times as
-# many samples as these.
+# Without loops over samples but those in COPIES: a warp goes at most once through all other code,
+# for a line of 32 times as many samples as these.
 STRAIGHT = {f"PullBackWarps<WarpShape<{samples}>, float>": samples for samples in (8, 16, 32, 64)}
+STRAIGHT |= {f"ReverseHalfSweep<WarpShape<{samples}> >": samples for samples in (8, 16)}
+COPIES = {
+    "ReverseHalfSweep": {
+        "load": Pass("reverse_by_lines.cu", "STS", 0.5),
+        "store": Pass("reverse_by_lines.cu", r"STG\.E", 1),
+    }
+}
 
 
 @functools.cache
 def loops() -> dict[str, list[Loop]]:
     """The innermost loops of each kernel, in the order of the code."""
     codes = _listings().items()
-    return {kernel: _innermost_loops(code) for kernel, code in codes if kernel not in STRAIGHT}
+    return {
+        kernel: _innermost_loops(code)
+        for kernel, code in codes
+        if kernel not in STRAIGHT or _copies(kernel)
+    }
 
 
 @functools.cache
@@ -165,16 +191,25 @@ def _innermost_loops(code: str) -> list[Loop]:
     return [Loop(Counter(files[a:b]).most_common(1)[0][0], tuple(names[a:b])) for a, b in inner]
 
 
+def _copies(kernel: str) -> dict[str, Pass]:
+    """Those of a kernel that is otherwise straight."""
+    return COPIES.get(kernel.partition("<")[0], {})
+
+
 def _cost(kernel: str, wanted: Pass) -> float:
     """Instructions for each sample in the largest such loop; smaller ones are for what is left."""
+    loop = _loop(kernel, wanted)
+    return len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
+
+
+def _loop(kernel: str, wanted: Pass) -> Loop:
     found = [
         loop
         for loop in loops()[kernel]
-        if loop.source == wanted.source and loop.count(wanted.instruction)
+        if re.fullmatch(wanted.source, loop.source) and loop.count(wanted.instruction)
         if not loop.count(wanted.without)
     ]
-    loop = sorted(found, key=lambda loop: -len(loop.instructions))[wanted.larger]
-    return len(loop.instructions) / loop.count(wanted.instruction) / wanted.samples
+    return sorted(found, key=lambda loop: -len(loop.instructions))[wanted.larger]
 
 
 @functools.cache
@@ -222,8 +257,15 @@ def per_sample() -> dict[str, dict[str, float]]:
             step = _cost(kernel, SHORT_STEP if short else STEP)
             found[f"{kernel}, {case}"] = {"walk": steps_per_sample(*data) * step, **parts}
     for kernel, samples in STRAIGHT.items():
+        copies = _copies(kernel)
         names = [line["name"] for line in _LINE.finditer(_listings()[kernel]) if line["name"]]
-        found[f"{kernel}, any line"] = {"all code": len(names) / samples}
+        of_copies = sum(len(_loop(kernel, copy).instructions) for copy in copies.values())
+        parts = {"all other code" if copies else "all code": (len(names) - of_copies) / samples}
+        parts |= {part: _cost(kernel, copy) for part, copy in copies.items()}
+        found[f"{kernel}, any line"] = parts
+    for kernel, passes in BESIDES.items():
+        parts = {part: _cost(kernel, wanted) for part, wanted in passes.items()}
+        found[f"{kernel}, besides the prox"] = parts
     return found
 
 

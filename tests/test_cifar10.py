@@ -20,7 +20,7 @@ from flax import nnx
 from PIL import Image
 
 import jaxtv
-from examples.cifar10 import data, evaluate, experiment, models, models_nnx, train
+from examples.cifar10 import cost, data, evaluate, experiment, models, models_nnx, train
 from examples.cifar10.train import Settings
 from examples.common import tables
 from examples.common.training import fit
@@ -272,3 +272,19 @@ def test_conditions_share_out_the_test_images(tmp_path, monkeypatch):
     np.save(tmp_path / "labels.npy", np.arange(10))
     read = evaluate.corrupted(test, "gaussian_noise", 2, evaluate.Source(published=tmp_path))
     assert read.images.ravel().tolist() == [102, 103] and read.labels.tolist() == [2, 3]
+
+
+def test_cost_of_layers(capsys, monkeypatch):
+    """A step and an inference of each model, and ratios within rounds, of which the median."""
+    cost.main(rounds=1, small=True)
+    heading, _, rows = capsys.readouterr().out.strip().partition("\n\n")
+    assert "width 2, batch 2, float32, medians of 1 rounds" in heading
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows.splitlines()[2:]]
+    assert [row[0] for row in cells] == [*models.MODELS]
+    assert all(float(time) > 0 for row in cells for time in row[1:])
+    assert cells[0][2] == cells[0][4] == "1.00"
+
+    seconds = {"AllConv": [1.0, 2.0, 4.0], "TV-Smooth": [2.0, 2.0, 6.0], "TV-Sharp": [3.0] * 3}
+    monkeypatch.setattr(cost, "_tasks", lambda name, settings: (None, None))
+    monkeypatch.setattr(cost, "_times", lambda tasks, rounds: seconds)
+    assert "| TV-Smooth | 2000.0 | 1.50 | 2000.0 | 1.50 |" in cost.measure(cost.SMALL, 3)

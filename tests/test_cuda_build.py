@@ -10,6 +10,7 @@ import pytest
 from cuda_cubins import ROOT
 
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+BY_LINES = ("sweeps_by_lines", "sweeps_by_lines_reverse")
 
 
 @needs_nvcc
@@ -37,8 +38,9 @@ def test_the_built_module_imports_without_a_driver_and_has_the_line_operators():
     cuda = pytest.importorskip("jaxtv._cuda", reason="built without CUDA", exc_type=ImportError)
     cpu = pytest.importorskip("jaxtv._cpu")
     names = ("prox_tv1d", "pull_back", "prox_tv1d_newton", "component_mean")
-    # On the CPU, the sweeps and the iterations are a part of the solver, and XLA rounds results.
-    on_cuda = ("alternating", "isotropic_steps", "prox_tv1d_unrounded")
+    # On the CPU, the sweeps and the iterations are a part of the solver, XLA rounds results, and
+    # images of all sizes have the same kernels.
+    on_cuda = ("alternating", "isotropic_steps", "prox_tv1d_unrounded", *BY_LINES)
     allowed = cpu.targets.keys() | {f"jaxtv_{name}" for name in on_cuda}
     assert {f"jaxtv_{name}" for name in names} <= cuda.targets.keys() <= allowed
     assert cuda.ffi_api_version == cpu.ffi_api_version

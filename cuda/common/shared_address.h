@@ -6,12 +6,19 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
+
 namespace jaxtv::cuda {
 namespace {
 
-// Keeps a number in a register: without it ptxas computes an address again wherever it is used.
+// Keeps a number in a register: without it nvcc computes an address again wherever it is used, be
+// it by a division.
 __device__ inline int Kept(int value) {
   asm volatile("" : "+r"(value));
+  return value;
+}
+__device__ inline int64_t Kept(int64_t value) {
+  asm volatile("" : "+l"(value));
   return value;
 }
 

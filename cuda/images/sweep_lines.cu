@@ -3,32 +3,13 @@
 // swept_axis.h.
 #include "cuda/common/launch.h"
 #include "cuda/images/sweep_lines.h"
+#include "cuda/lines/batches.h"
 #include "cuda/lines/kernel_choice.h"
 #include "cuda/lines/staged_lines.h"
 #include "cuda/lines/warp_prox.h"
 
 namespace jaxtv::cuda {
 namespace {
-
-// Calls write(index in memory, slot, read(index in memory)) for the samples that a thread copies,
-// several reads before their writes: a read does not wait for the ones before.
-template <typename Layout, typename Read, typename Write>
-__device__ void InBatches(const Layout& layout, const Read& read, const Write& write) {
-  constexpr int kBatch = 4;
-  const int copies = layout.Copies();
-  for (int begin = 0; begin < copies; begin += kBatch) {
-    decltype(read(int64_t())) batch[kBatch];
-#pragma unroll
-    for (int j = 0; j < kBatch; ++j) {
-      if (begin + j < copies) batch[j] = read(layout.At(begin + j));
-    }
-#pragma unroll
-    for (int j = 0; j < kBatch; ++j) {
-      const int i = begin + j;
-      if (i < copies) write(layout.At(i), layout.Slot(i), batch[j]);
-    }
-  }
-}
 
 // A sample with its image.
 struct Taken {
@@ -50,9 +31,14 @@ __global__ void __launch_bounds__(kWarp, kLineBlocks)
   const auto image_of = [&](int64_t at) { return axis.images.Of(at); };
   WriteInverses(inverses, n);
   InBatches(
-      tile, [&](int64_t at) { return Taken{image_of(at), axis.Read(at)}; },
-      [&](int64_t at, int slot, const Taken& taken) {
-        if (taken.image.sweeping) samples[slot] = axis.Input(taken.image, taken.sample, at);
+      tile,
+      [&](int i) {
+        const int64_t at = tile.At(i);
+        return Taken{image_of(at), axis.Read(at)};
+      },
+      [&](int i, const Taken& taken) {
+        if (!taken.image.sweeping) return;
+        samples[tile.Slot(i)] = axis.Input(taken.image, taken.sample, tile.At(i));
       });
   Clear(slots, cells);
   __syncthreads();
@@ -64,9 +50,15 @@ __global__ void __launch_bounds__(kWarp, kLineBlocks)
   }
   __syncthreads();
   InBatches(
-      tile, [&](int64_t at) { return Taken{image_of(at), axis.ReadAgain(at)}; },
-      [&](int64_t at, int slot, const Taken& taken) {
+      tile,
+      [&](int i) {
+        const int64_t at = tile.At(i);
+        return Taken{image_of(at), axis.ReadAgain(at)};
+      },
+      [&](int i, const Taken& taken) {
         if (!taken.image.sweeping) return;
+        const int64_t at = tile.At(i);
+        const int slot = tile.Slot(i);
         const float y = slots[slot];
         axis.result[at] = y;
         const SweepTerms<float> terms = axis.Finish(taken.image, taken.sample, at, y);
@@ -94,12 +86,12 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   float* const copied = Cells(spaces[own.slot]);
   const auto image_of = [&](int64_t at) { return axis.images.Of(at); };
   OfImage<float> image{false, 0.0f};  // of the line that this thread copies
-  if (own.copied < lines.count()) image = image_of(lines.First(own.copied));
+  if (own.copied < lines.count()) image = image_of(own.begin);
   if (image.sweeping) {
     InBatches(
-        own, [&](int64_t at) { return axis.Read(at); },
-        [&](int64_t at, int cell, const SweptSample<float>& sample) {
-          copied[cell] = axis.Input(image, sample, at);
+        own, [&](int i) { return axis.Read(own.At(i)); },
+        [&](int i, const SweptSample<float>& sample) {
+          copied[own.Slot(i)] = axis.Input(image, sample, own.At(i));
         });
   }
   own.Synchronize();
@@ -110,9 +102,10 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   SweepTerms<float> mine{0.0f, 0.0f, 0.0f};  // of at most 64 samples: float suffices
   if (image.sweeping) {
     InBatches(
-        own, [&](int64_t at) { return axis.ReadAgain(at); },
-        [&](int64_t at, int cell, const SweptSample<float>& sample) {
-          const float y = copied[cell];
+        own, [&](int i) { return axis.ReadAgain(own.At(i)); },
+        [&](int i, const SweptSample<float>& sample) {
+          const int64_t at = own.At(i);
+          const float y = copied[own.Slot(i)];
           axis.result[at] = y;
           const SweepTerms<float> terms = axis.Finish(image, sample, at, y);
           mine.against += terms.against;

@@ -8,6 +8,7 @@
 //   float, a weight or its cotangent for each line, and     sweeps_in_step.cu, reverse_in_step.cu
 //     sides that ImagesInStep takes
 //   all others, and the derivative of a weight on an edge   sweeps.cu
+//   float, too large for a block, a weight for each line    sweeps_by_lines.h, by launches
 #pragma once
 
 #include <cstddef>

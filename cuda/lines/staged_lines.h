@@ -118,10 +118,12 @@ struct StagedColumns {
 
   Lines lines;
   int64_t first;
+  int64_t begin;  // where the lane's line begins in memory
   int count;
 
   __device__ StagedColumns(const Lines& all, int) : lines(all) {
     first = int64_t(blockIdx.x) * kWarp;
+    begin = all.First(first + threadIdx.x);
     const int64_t left = all.count() - first;
     count = left < kWarp ? int(left) : kWarp;
   }
@@ -132,7 +134,7 @@ struct StagedColumns {
   template <typename S>
   __device__ void Load(const S* x, float* tile) const {
     if (int(threadIdx.x) >= count) return;
-    const S* at = lines.At(x, first + threadIdx.x).data;
+    const S* at = x + begin;
 #pragma unroll 8
     for (int k = 0; k < int(lines.length); ++k) {
       tile[k * kStep + threadIdx.x] = Widened(*at);
@@ -142,10 +144,10 @@ struct StagedColumns {
 
   // As of StagedRows: the samples of the lane's line.
   __device__ int Copies() const { return int(threadIdx.x) < count ? int(lines.length) : 0; }
-  __device__ int64_t At(int i) const { return lines.First(first + threadIdx.x) + i * lines.inner; }
+  __device__ int64_t At(int i) const { return begin + i * lines.inner; }
   __device__ int Slot(int i) const { return i * kStep + int(threadIdx.x); }
 
-  __device__ Line<float> Out(float* y, float*) const { return lines.At(y, first + threadIdx.x); }
+  __device__ Line<float> Out(float* y, float*) const { return {y + begin, lines.inner}; }
   template <typename S>
   __device__ Line<float> Out(S*, float* tile) const {
     return {tile + First(), kStep};
@@ -161,7 +163,7 @@ struct StagedColumns {
   template <typename S>
   __device__ void Copy(const float* tile, S* y) const {
     if (int(threadIdx.x) >= count) return;
-    S* at = lines.At(y, first + threadIdx.x).data;
+    S* at = y + begin;
 #pragma unroll 8
     for (int k = 0; k < int(lines.length); ++k) {
       cuda::Store(tile[k * kStep + threadIdx.x], at);

@@ -15,6 +15,7 @@
 #include "core/line.h"
 #include "cuda/common/launch.h"
 #include "cuda/common/scan.h"
+#include "cuda/common/shared_address.h"
 #include "cuda/common/stored.h"
 #include "cuda/lines/kernel_choice.h"
 
@@ -40,6 +41,14 @@ struct WarpShape {
   __device__ static bool Has(Bits bits, int k) { return (bits >> (kSamples - 1 - k) & 1) != 0; }
 
   __device__ static int Cell(int sample) { return sample % kSamples * kPitch + sample / kSamples; }
+
+  // How far on the cell of a sample below kLanes is that of the one i * kLanes behind: without a
+  // division where i is known.
+  __device__ static int CellsOnward(int i) {
+    if constexpr (kSamples <= kLanes) return i * (kLanes / kSamples);
+    static_assert(kSamples <= kLanes || kSamples == 2 * kLanes);
+    return i % 2 * kLanes * kPitch + i / 2;
+  }
 };
 
 // The lines of a block. A thread copies every 32nd sample of one of them: where inner is 1, its
@@ -49,6 +58,7 @@ struct WarpLines {
   Lines lines;
   int64_t line;     // of this thread's warp
   int64_t copied;   // the line that this thread copies
+  int64_t begin;    // where that one begins in memory
   int slot, first;  // the place of that line in the block, and its first sample that is copied
   bool apart;       // each warp copies its own line
 
@@ -59,6 +69,7 @@ struct WarpLines {
     first = apart ? thread % Shape::kLanes : thread / Shape::kWarps;
     line = block + warp;
     copied = block + slot;
+    begin = Kept(lines.First(copied));
   }
 
   __device__ bool HasLine() const { return line < lines.count(); }
@@ -94,10 +105,15 @@ struct WarpLines {
     if (copied >= lines.count()) return 0;
     return (int(lines.length) - first + Shape::kLanes - 1) / Shape::kLanes;
   }
-  __device__ int64_t At(int i) const {
-    return lines.First(copied) + (first + i * Shape::kLanes) * lines.inner;
+  __device__ int64_t At(int i) const { return lines.First(copied) + Sample(i) * lines.inner; }
+  __device__ int Sample(int i) const { return first + i * Shape::kLanes; }
+  __device__ int Slot(int i) const { return Shape::Cell(first) + Shape::CellsOnward(i); }
+
+  // That of the sample behind.
+  __device__ int SlotBehind(int i) const {
+    if constexpr (Shape::kSamples > Shape::kLanes) return Shape::Cell(Sample(i) + 1);
+    return Shape::Cell(first + 1) + Shape::CellsOnward(i);
   }
-  __device__ int Slot(int i) const { return Shape::Cell(first + i * Shape::kLanes); }
 
   // The sum over the threads that copy a line, in the first kWarps threads of the block, or in all
   // of its warp.
@@ -124,12 +140,10 @@ struct WarpLines {
   template <typename Copy>
   __device__ void Visit(const Copy& copy) const {
     if (copied >= lines.count()) return;
-    const int64_t begin = lines.First(copied);
     const int n = int(lines.length);
 #pragma unroll
     for (int i = 0; i < Shape::kSamples; ++i) {
-      const int k = first + i * Shape::kLanes;
-      if (k < n) copy(begin + k * lines.inner, Shape::Cell(k));
+      if (Sample(i) < n) copy(At(i), Slot(i));
     }
   }
 };

@@ -3,6 +3,7 @@
 
 python -m examples.cifar10.cost                  # as wide as in the paper
 python -m examples.cifar10.cost --width 24
+python -m examples.cifar10.cost --small          # a narrow network, in seconds
 """
 
 import statistics
@@ -18,14 +19,19 @@ from examples.cifar10.models import MODELS
 from examples.cifar10.train import Settings
 from examples.common import command, tables
 
+SMALL = Settings(width=2, batch_size=2)
 
-def main(settings: Settings = Settings(), rounds: int = 7) -> None:
+
+def main(settings: Settings = Settings(), rounds: int = 7, small: bool = False) -> None:
     """Prints a table.
 
     Args:
       settings: of the training.
       rounds: of all models in turn.
+      small: a narrow network and few images instead.
     """
+    if small:
+        settings = SMALL
     kind = "bfloat16" if settings.bfloat16 else "float32"
     print(
         f"{jax.devices()[0].device_kind}, width {settings.width}, batch {settings.batch_size}, "

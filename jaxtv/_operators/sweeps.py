@@ -151,11 +151,34 @@ def _reverse_transpose(cotangents: list[Array | None], bits: Array, **params):
     return [tangent(dx, dlams, bits, **params)]
 
 
+def _forward_of_large(x: Array, *lams: Array, axes: tuple[int, ...], **params) -> list[Array]:
+    """Of images that the kernel of whole images does not take."""
+    if any(lam.shape[axis] != 1 for axis, lam in zip(axes, lams, strict=True)):
+        return plain_sweeps.forward(x, *lams, axes=axes, **params)
+    return primitive.bind(_by_lines_p, x, *lams, axes=axes, **params)
+
+
+def _reverse_of_large(
+    y_bar: Array, bits: Array, *, edges: tuple[int, ...], **params
+) -> list[Array]:
+    if any(edges):
+        return plain_sweeps.reverse(y_bar, bits, edges=edges, **params)
+    return primitive.bind(_reverse_by_lines_p, y_bar, bits, edges=edges, **params)
+
+
+# Of images that a platform has a kernel for: the CPU's takes all, CUDA's those that a block keeps.
+# Larger ones are swept line by line on CUDA where each line has one weight, else in plain JAX.
 _sweeps_p = primitive.make(
-    "jaxtv_sweeps", plain_sweeps.forward, results=_forward_results, full_operands=(0,)
+    "jaxtv_sweeps", _forward_of_large, results=_forward_results, full_operands=(0,)
+)
+_by_lines_p = primitive.make(
+    "jaxtv_sweeps_by_lines", plain_sweeps.forward, results=_forward_results, full_operands=(0,)
 )
 _reverse_p = primitive.make(
-    "jaxtv_sweeps_reverse",
+    "jaxtv_sweeps_reverse", _reverse_of_large, results=_reverse_results, full_operands=(0, 1)
+)
+_reverse_by_lines_p = primitive.make(
+    "jaxtv_sweeps_by_lines_reverse",
     plain_sweeps.reverse,
     results=_reverse_results,
     full_operands=(0, 1),
