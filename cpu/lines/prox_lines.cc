@@ -14,8 +14,8 @@
 namespace jaxtv {
 namespace {
 
-// Fewer lines do not fill the lanes.
-constexpr int64_t kMinLines = 4;
+// Fewer lines do not fill the lanes, but from this length on, chunks of one do.
+constexpr int64_t kMinLines = 4, kChunkedLine = 2048;
 
 template <typename T>
 const LaneKernels<T>* LanesFor(int64_t lines, int64_t length, bool near) {
@@ -84,13 +84,13 @@ template <typename T>
 void Prox(const Lines& lines, const WeightLayout& weights, const T* x, const T* lam, T* y,
           int64_t begin, int64_t end, bool near) {
   const int64_t n = lines.length;
-  if (n > kLongLine) {
+  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n, near)) {
+    begin = ProxInLanes(*lanes, lines, weights, x, lam, y, begin, end, near);
+  }
+  if (n > kLongLine || (n >= kChunkedLine && Lanes<T>() != nullptr)) {
     ThisThread alone;
     ProxLongLines(alone, lines, weights, x, lam, y, begin, end);
     return;
-  }
-  if (const LaneKernels<T>* lanes = LanesFor<T>(end - begin, n, near)) {
-    begin = ProxInLanes(*lanes, lines, weights, x, lam, y, begin, end, near);
   }
   for (; begin < end; ++begin) {
     ProxLine(lines.At(x, begin), weights.At(lam, begin), n, lines.At(y, begin), TautRest{});

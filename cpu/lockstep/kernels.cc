@@ -45,8 +45,8 @@ int64_t WalkScratchBytes(int64_t count, int64_t length) {
 }
 
 template <typename T>
-int64_t WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
-                   int64_t length, void* memory, uint8_t* marks) {
+WalkCount WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
+                     int64_t length, void* memory, uint8_t* marks) {
   const int64_t first = pieces[0].place, slots = count + kLanes<T>;
   const Int<T> parking = Int<T>(pieces[count - 1].place - first + length);
   Int<T>* queue = static_cast<Int<T>*>(memory);
@@ -63,12 +63,18 @@ int64_t WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int6
   const T* edges = line.lam ? line.lam + first : nullptr;
   const Field<T> field = {line.x + first, edges, line.cap, T(2) * line.range, parking, length,
                           count,          queue, shift,    weights,           carried, log};
-  int64_t stopped = 0;
-  const auto stop = [&stopped](int64_t) { ++stopped; };
-  const int64_t jumps =
-      line.lam ? Walk<T, true, true>(field).Run(stop) : Walk<T, false, true>(field).Run(stop);
-  MarkLogged<T>(log, jumps, marks);
-  return stopped;
+  WalkCount walked;
+  const auto run = [&](auto walk) {
+    const int64_t jumps = walk.Run([&](int64_t) { ++walked.stopped; });
+    MarkLogged<T>(log, jumps, marks);
+    walked.repeats = walk.repeats();
+  };
+  if (line.lam) {
+    run(Walk<T, true, true>(field));
+  } else {
+    run(Walk<T, false, true>(field));
+  }
+  return walked;
 }
 
 // Scratch memory of three tiles: samples, weights, marks.

@@ -65,6 +65,12 @@ struct PieceStart {
   Jump<T> left;
 };
 
+// How many walks of pieces of a line went over budget, and how many samples all of them looked at
+// again.
+struct WalkCount {
+  int64_t stopped = 0, repeats = 0;
+};
+
 // The least and the greatest of some numbers.
 template <typename T>
 struct Extent {
@@ -90,9 +96,8 @@ struct LaneKernels {
   void (*pull_back)(const PullBackBatch<T>& lines, void* scratch);
 
   // Walks pieces of this length, in increasing order, and marks the jumps of piece i from
-  // marks[i * length] on. At least three samples must follow the last piece. Returns how many
-  // pieces went over budget.
-  int64_t (*walk)(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
+  // marks[i * length] on. At least three samples must follow the last piece.
+  WalkCount (*walk)(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
                   int64_t length, void* scratch, uint8_t* marks);
   // The bytes of scratch memory that `walk` needs.
   int64_t (*walk_scratch)(int64_t count, int64_t length);

@@ -96,6 +96,9 @@ class Walk {
     return logged_;
   }
 
+  // How many samples were looked at again; 0 if not kOpen.
+  int64_t repeats() const { return repeats_; }
+
  private:
   // How many jumps there are decides how a step is taken; all ways give the same. Where in most
   // steps of a vector no lane jumps, a branch around what jumps need saves time; elsewhere it would
@@ -262,6 +265,10 @@ class Walk {
   void Refill(Walkers<T>& s, uint32_t bits) {
     const M m = FromBits<T>(bits);
     const I park = I{} + field_.parking;
+    for (int l = 0; kOpen && l < kRow; ++l) {
+      const Int<T> start = s.end[l] - Int<T>(field_.length - 1);
+      if (bits & s.active & 1u << l) repeats_ += budget_ - kRepeats * start - s.spare[l];
+    }
     s.place = Expand(s.place, m, field_.queue + next_);
     s.shift = Expand(s.shift, m, field_.queue_shift + next_);
     if (!kEdges) s.w = Expand(s.w, m, field_.queue_weight + next_);
@@ -281,7 +288,7 @@ class Walk {
 
   const Field<T> field_;
   const Int<T> budget_;
-  int64_t next_ = 0, logged_ = 0;
+  int64_t next_ = 0, logged_ = 0, repeats_ = 0;
 };
 
 }  // namespace JAXTV_ISA

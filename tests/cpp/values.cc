@@ -135,10 +135,13 @@ int CheckGivenUp(const jaxtv::LaneKernels<T>& lanes) {
   const jaxtv::LaneKernels<T>* const kernels[] = {nullptr, &lanes};
   int wrong = 0;
   for (const auto* kernel : kernels) {
-    wrong += jaxtv::WalkPieces(kernel, chunked, line, pieces, count, length, again.data()) != count;
+    wrong +=
+        jaxtv::WalkPieces(kernel, chunked, line, pieces, count, length, again.data()).stopped !=
+        count;
     std::fill(marks.begin(), marks.end(), uint8_t(0));
     Pool pool(3);
-    const int64_t known = jaxtv::MarkJumps(pool, kernel, chunked, line, jaxtv::TypicalRun(line));
+    const int64_t known =
+        jaxtv::MarkJumps(pool, kernel, chunked, line, jaxtv::TypicalRun(line)).place;
     wrong += known < ramp / 2 || known >= n;
   }
   return wrong;

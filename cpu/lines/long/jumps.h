@@ -54,7 +54,9 @@ struct Chunks {
   // it is one chunk. Threads decide only who walks them.
   static Chunks Of(int64_t n, int64_t run, int64_t threads) {
     const int64_t wanted = std::max(16 * run, std::clamp<int64_t>(n / 256, 1024, 65536));
-    const auto fills = [&](int64_t chunks) { return n >= 4 * run * chunks; };
+    const auto fills = [&](int64_t chunks) {
+      return n >= std::max<int64_t>(4 * run, 128) * chunks;
+    };
     const int64_t unit = fills(kMostAtOnce) ? kMostAtOnce : fills(kLeastAtOnce) ? kLeastAtOnce : 1;
     const int64_t count = unit == 1 ? 1 : std::max(n / wanted / unit, int64_t(1)) * unit;
     const int64_t length = (n - 3) / count;
@@ -69,21 +71,22 @@ struct ChunkLink {
   int64_t match;  // the place of the first jump after the chunk that the next walk found too, or -1
 };
 
-// Walks pieces of a line; returns how many went over budget.
+// Walks pieces of a line.
 template <typename T>
-int64_t WalkPieces(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                   const MarkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
-                   int64_t length, uint8_t* marks) {
+WalkCount WalkPieces(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
+                     const MarkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
+                     int64_t length, uint8_t* marks) {
   if (lanes != nullptr) {
     const Memory scratch = AllocateVectors(lanes->walk_scratch(count, length));
     if (scratch) return lanes->walk(chunked, pieces, count, length, scratch.get(), marks);
   }
-  int64_t stopped = 0;
+  WalkCount walked;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t end = pieces[i].place + length;
     Jump<T> left = pieces[i].left;
     bool done = false;
-    for (int64_t steps = 0, start = 0; steps - start <= RepeatBudget(length, start);) {
+    int64_t steps = 0, start = 0;
+    while (steps - start <= RepeatBudget(length, start)) {
       const RunEnd run = WalkRun(line.x, line.w, end, pieces[i].place + start, left, &steps);
       done = run.jump == 0;
       if (done) break;
@@ -91,9 +94,10 @@ int64_t WalkPieces(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
       start = run.last + 1 - pieces[i].place;
       marks[i * length + start - 1] = run.jump < 0 ? kDownMark : kUpMark;
     }
-    stopped += !done;
+    walked.stopped += !done;
+    walked.repeats += steps - start;
   }
-  return stopped;
+  return walked;
 }
 
 // The first place at or after `begin` where two rows of marks agree on a jump, or -1.
@@ -113,11 +117,12 @@ inline int64_t FirstMatch(const uint8_t* a, const uint8_t* b, int64_t begin, int
   return -1;
 }
 
-// Walks on from the ends of chunks [first, last), `reach` samples far, and links them.
+// Walks on from the ends of chunks [first, last), `reach` samples far, and links them. Returns how
+// many samples that looked at again.
 template <typename T>
-void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                const MarkedLine<T>& line, Chunks<T> chunks, int64_t first, int64_t last,
-                uint8_t* continued, ChunkLink* links) {
+int64_t LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
+                   const MarkedLine<T>& line, Chunks<T> chunks, int64_t first, int64_t last,
+                   uint8_t* continued, ChunkLink* links) {
   const int64_t reach = chunks.reach;
   PieceStart<T> pieces[Chunks<T>::kMostAtOnce];
   int64_t chunk_of[Chunks<T>::kMostAtOnce], count = 0;
@@ -129,8 +134,8 @@ void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
     pieces[count] = {k + 1, line.JumpAt(k)};
     chunk_of[count++] = c;
   }
-  if (count == 0) return;
-  WalkPieces(lanes, chunked, line, pieces, count, reach, continued);
+  if (count == 0) return 0;
+  const int64_t repeats = WalkPieces(lanes, chunked, line, pieces, count, reach, continued).repeats;
   // From the last to the first: where a chunk has no piece, the rows of those behind it move up.
   for (int64_t i = count; i-- > 0;) {
     const int64_t begin = pieces[i].place, c = chunk_of[i];
@@ -140,13 +145,19 @@ void LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
     links[c].match = begin + at;
     if (i != c - first) std::memcpy(continued + (c - first) * reach, continued + i * reach, reach);
   }
+  return repeats;
 }
 
-// Corrects the marks where chunks meet and goes on to the end of the line. Returns the place up to
-// which the marks are right: the length, unless the budget of steps ran out.
+// Up to where the marks of a line are right, and how many samples were looked at again.
+struct MarkedUpTo {
+  int64_t place, repeats;
+};
+
+// Corrects the marks where chunks meet and goes on to the end of the line, unless the budget of
+// steps runs out.
 template <typename T>
-int64_t StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t* continued,
-                     const ChunkLink* links) {
+MarkedUpTo StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t* continued,
+                        const ChunkLink* links) {
   int64_t steps = 0, walked = 0, start = 0, chunk = 0;
   Jump<T> left = {0, T(0)};
   for (;;) {
@@ -162,10 +173,12 @@ int64_t StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t*
       start = link.last + 1;
     }
     for (bool known = false; !known;) {
-      if (steps - walked > RepeatBudget(line.length / 4, walked)) return start;
+      if (steps - walked > RepeatBudget(line.length / 4, walked)) {
+        return {start, steps - walked};
+      }
       const RunEnd end = WalkRun(line.x, line.w, line.length, start, left, &steps);
       std::fill(line.marks + start, line.marks + end.last, uint8_t(kNoMark));
-      if (end.jump == 0) return line.length;
+      if (end.jump == 0) return {line.length, steps - walked - (line.length - start)};
       const uint8_t mark = end.jump < 0 ? kDownMark : kUpMark;
       known = end.last / chunks.length > chunk && line.marks[end.last] == mark;
       line.marks[end.last] = mark;
@@ -177,17 +190,16 @@ int64_t StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t*
   }
 }
 
-// Marks the jumps of a line. Returns the place up to which the marks are right: the length, unless
-// the budget of steps ran out or there is no memory.
+// Marks the jumps of a line, all of them unless the budget of steps runs out or there is no memory.
 template <typename Pool, typename T>
-int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                  const MarkedLine<T>& line, int64_t run) {
+MarkedUpTo MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
+                     const MarkedLine<T>& line, int64_t run) {
   const auto chunks = Chunks<T>::Of(line.length, run, pool.num_threads());
   if (chunks.count == 1) {
     const ChunkLink none = {-1, -1};
     return StitchChunks(line, chunks, nullptr, &none);
   }
-  std::atomic<int64_t> stopped{0};
+  std::atomic<int64_t> stopped{0}, repeats{0};
   const auto each_block = [&](const auto& body) {
     ParallelFor(pool, chunks.count, chunks.at_once, [&](int64_t first, int64_t last) {
       for (; first < last; first += chunks.at_once) body(first);
@@ -198,20 +210,23 @@ int64_t MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>&
     for (int64_t i = 0; i < chunks.at_once; ++i) {
       pieces[i] = {(first + i) * chunks.length, {0, T(0)}};
     }
-    stopped += WalkPieces(lanes, chunked, line, pieces, chunks.at_once, chunks.length,
-                          line.marks + first * chunks.length);
+    const WalkCount walked = WalkPieces(lanes, chunked, line, pieces, chunks.at_once, chunks.length,
+                                        line.marks + first * chunks.length);
+    stopped += walked.stopped;
+    repeats += walked.repeats;
   });
-  if (2 * stopped > chunks.count) return 0;
+  if (2 * stopped > chunks.count) return {0, repeats};
 
   const Memory continued = AllocateZeros(chunks.count * chunks.reach);
   const std::unique_ptr<ChunkLink[]> links(new (std::nothrow) ChunkLink[size_t(chunks.count)]);
-  if (!continued || !links) return 0;
+  if (!continued || !links) return {0, repeats};
   uint8_t* const rows = static_cast<uint8_t*>(continued.get());
   each_block([&](int64_t first) {
-    LinkChunks(lanes, chunked, line, chunks, first, first + chunks.at_once,
-               rows + first * chunks.reach, links.get());
+    repeats += LinkChunks(lanes, chunked, line, chunks, first, first + chunks.at_once,
+                          rows + first * chunks.reach, links.get());
   });
-  return StitchChunks(line, chunks, rows, links.get());
+  const MarkedUpTo marked = StitchChunks(line, chunks, rows, links.get());
+  return {marked.place, marked.repeats + repeats};
 }
 
 }  // namespace jaxtv

@@ -16,6 +16,7 @@
 #include "cpu/lines/long/jumps.h"
 #include "cpu/lines/long/marked_line.h"
 #include "cpu/lines/long/run_values.h"
+#include "cpu/lines/prox_lines.h"
 #include "cpu/lines/taut_string.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/lockstep/this_processor.h"
@@ -70,7 +71,9 @@ bool TautJumps(const MarkedLine<T>& line, int64_t start) {
   });
 }
 
-// The prox of one line; samples and edge weights contiguous.
+// The prox of one line; samples and edge weights contiguous. Of a line that is not long the bits
+// are those of ProxLine: its walk stays within its budget if chunks took few steps, which repeat
+// all of its own, else it is done again.
 template <typename Pool, typename T>
 void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<const T> lam, int64_t n,
                   T* y) {
@@ -80,17 +83,17 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const Memory marks = AllocateZeros(n);
   const bool valid = samples.finite && weights.ordered && weights.lo >= T(0);
   const LineSummary<T> summary = {valid, weights.hi > T(0), samples.lo, samples.hi};
-  if (!NeedsSolving(summary) || UnitOf(samples.lo, samples.hi) != T(1) || !marks) {
-    ProxLine<T>({x, 1}, lam, n, {y, 1}, TautRest{});
-    return;
-  }
+  const auto whole = [&] { ProxLine<T>({x, 1}, lam, n, {y, 1}, TautRest{}); };
+  if (!NeedsSolving(summary) || UnitOf(samples.lo, samples.hi) != T(1) || !marks) return whole();
   const T range = samples.hi - samples.lo;
   const MarkedLine<T> line = {
       {x, 1}, EdgeWeights<T>(lam, per_edge, n, range), n, static_cast<uint8_t*>(marks.get())};
   const ChunkedLine<T> chunked = {
       x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
-  const int64_t run = TypicalRun(line), known = MarkJumps(pool, lanes, chunked, line, run);
-  if (known < n && !TautJumps(line, known)) {
+  const int64_t run = TypicalRun(line);
+  const MarkedUpTo marked = MarkJumps(pool, lanes, chunked, line, run);
+  if (n <= kLongLine && (marked.place < n || marked.repeats > RepeatBudget(n, 0))) return whole();
+  if (marked.place < n && !TautJumps(line, marked.place)) {
     ProxLine<T>({x, 1}, lam, n, {y, 1});
     return;
   }
