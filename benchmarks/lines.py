@@ -58,6 +58,7 @@ def cases(quick: bool) -> list[Case]:
     ]
     if not quick:
         found += [Case("One line", (10**7,), lam=lam) for lam in (1.0, 20.0)]
+        found += [Case("One line", (5000,)), Case("One line", (10**6,), lam=500.0)]
         found += [Case("Length", (2**21 // n, n)) for n in (32, 512)]
         found += [Case("Data", (1024, 256), kind=kind, dtype="float64") for kind in kinds]
     return found
