@@ -7,7 +7,8 @@
 
 namespace jaxtv {
 
-// Lines beyond this length are taken one by one, in chunks (cpu/lines/long/prox.h).
+// Lines beyond this length are taken one by one, in chunks (cpu/lines/long/prox.h); of shorter ones
+// a few are, if they are long enough to fill the lanes.
 constexpr int64_t kLongLine = 8192;
 
 // The prox of lines [begin, end) of `x`, for float and double.

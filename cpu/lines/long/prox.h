@@ -72,8 +72,8 @@ bool TautJumps(const MarkedLine<T>& line, int64_t start) {
 }
 
 // The prox of one line; samples and edge weights contiguous. Of a line that is not long the bits
-// are those of ProxLine: its walk stays within its budget if chunks took few steps, which repeat
-// all of its own, else it is done again.
+// are those of ProxLine: its walk repeats nothing but what the chunks repeat, so if all of that is
+// within its budget, it is too. Else the line is taken again as a whole.
 template <typename Pool, typename T>
 void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<const T> lam, int64_t n,
                   T* y) {
