@@ -98,7 +98,7 @@ struct LaneKernels {
   // Walks pieces of this length, in increasing order, and marks the jumps of piece i from
   // marks[i * length] on. At least three samples must follow the last piece.
   WalkCount (*walk)(const ChunkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
-                  int64_t length, void* scratch, uint8_t* marks);
+                    int64_t length, void* scratch, uint8_t* marks);
   // The bytes of scratch memory that `walk` needs.
   int64_t (*walk_scratch)(int64_t count, int64_t length);
   // Writes the values of the marked runs of as many chunks as there are lanes, the first and the
