@@ -43,7 +43,7 @@ COARSE, FINE, TO_1E6 = (
 )
 
 # By the beginning of the row in results/h200.md: the kernels forward, and those added backward.
-CASES: dict[str, tuple[list[Kernel] | None, list[Kernel] | None]] = {
+CASES: dict[str, tuple[list[Kernel], list[Kernel]]] = {
     "Table 1:": (
         [walk(f"{ROWS}, 8192 x 32, noise, lam 1", 8192, 32, 8)],
         [walk(PULL_ROWS, 8192, 32, 12)],
@@ -144,8 +144,6 @@ def predicted(name: str) -> list[float]:
     total, found = 0.0, []
     (both,) = [k for case, k in CASES.items() if name.startswith(case)] or [()]
     for kernels in both:
-        if kernels is None:
-            break
         total += sum(map(milliseconds, kernels))
         found.append(total)
     return found
@@ -165,9 +163,6 @@ def main() -> None:
         for backward, (kernels, took) in enumerate(
             zip(both, (row[1], row[2] - row[1]), strict=True)
         ):
-            if kernels is None:
-                cells += [f"{took:.3f}", "-"]
-                continue
             model = sum(map(milliseconds, kernels))
             old = case.startswith(ALL_YOUNGER) or (backward and case.startswith(YOUNGER))
             cells.append(f"{took:.3f}{', before' if old else ''}")

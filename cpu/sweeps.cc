@@ -61,27 +61,22 @@ void SpreadNaN(const SweepGroup& group, const std::vector<int64_t>& dims,
 ffi::Error Sweeps(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::RemainingArgs lams,
                   ffi::Result<ffi::AnyBuffer> y, ffi::RemainingRets kept,
                   ffi::Span<const int64_t> axes, int64_t num_sweeps, bool keep_bits) try {
-  const auto shape = SweepShape::Of(x.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  const auto weights = SweepWeights(lams, x, axes);
-  if (weights.has_error()) return weights.error();
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  const auto kept_bits = CodesOf(*shape, kept, keep_bits, x.dimensions());
-  if (kept_bits.has_error()) return kept_bits.error();
-  uint8_t* const bits = *kept_bits;
+  const auto call = SweepCall::Of(x, lams, y, kept, axes, num_sweeps, keep_bits);
+  if (call.has_error()) return call.error();
+  uint8_t* const bits = call->bits;
   if (x.element_count() == 0) return ffi::Error::Success();
   std::vector<int64_t> dims;
   std::vector<bool> is_axis;
-  for (int64_t d = shape->first; d < int64_t(x.dimensions().size()); ++d) {
+  for (int64_t d = call->shape.first; d < int64_t(x.dimensions().size()); ++d) {
     dims.push_back(x.dimensions()[d]);
     is_axis.push_back(std::find(axes.begin(), axes.end(), d) != axes.end());
   }
-  const SweepArray array = ArrayOf(*shape);
+  const SweepArray array = ArrayOf(call->shape);
   return DispatchFloat(x.element_type(), [&](auto zero) {
     using T = decltype(zero);
     SweepOperands<T> operands{static_cast<const T*>(x.untyped_data()),
                               {},
-                              *weights,
+                              call->weights,
                               static_cast<T*>(y->untyped_data()),
                               bits};
     for (size_t a = 0; a < axes.size(); ++a) {
@@ -102,21 +97,17 @@ ffi::Error Reverse(ffi::ThreadPool pool, ffi::AnyBuffer y_bar, ffi::AnyBuffer bi
                    ffi::Result<ffi::AnyBuffer> x_bar, ffi::RemainingRets lam_bars,
                    ffi::Span<const int64_t> axes, int64_t num_sweeps,
                    ffi::Span<const int64_t> edges) try {
-  const auto shape = SweepShape::Of(y_bar.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  if (auto error = shape->CheckBits(bits, y_bar.dimensions()); error.failure()) return error;
-  if (auto error = CheckLike(y_bar, *x_bar, "the result"); error.failure()) return error;
-  const auto per_edge = CotangentsPerEdge(lam_bars, y_bar, axes, edges);
-  if (per_edge.has_error()) return per_edge.error();
+  const auto call = ReverseCall::Of(y_bar, bits, x_bar, lam_bars, axes, num_sweeps, edges);
+  if (call.has_error()) return call.error();
   if (y_bar.element_count() == 0) return ffi::Error::Success();
-  const SweepArray array = ArrayOf(*shape);
+  const SweepArray array = ArrayOf(call->shape);
   return DispatchFloat(y_bar.element_type(), [&](auto zero) {
     using T = decltype(zero);
     ReverseOperands<T> operands{static_cast<const T*>(y_bar.untyped_data()),
                                 static_cast<const uint8_t*>(bits.untyped_data()),
                                 static_cast<T*>(x_bar->untyped_data()),
                                 {},
-                                *per_edge};
+                                call->per_edge};
     for (size_t a = 0; a < axes.size(); ++a) {
       auto lam_bar = *lam_bars.get<ffi::AnyBuffer>(a);
       operands.lam_bars.push_back(static_cast<T*>(lam_bar->untyped_data()));

@@ -30,35 +30,23 @@ ffi::ErrorOr<SweepImages> ImagesOnChip(ffi::AnyBuffer x, ffi::Span<const int64_t
 ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams,
                   ffi::Result<ffi::AnyBuffer> y, ffi::RemainingRets kept,
                   ffi::Span<const int64_t> axes, int64_t num_sweeps, bool keep_bits) try {
-  const auto shape = SweepShape::Of(x.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  const auto weights = SweepWeights(lams, x, axes);
-  if (weights.has_error()) return weights.error();
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  const auto bits = CodesOf(*shape, kept, keep_bits, x.dimensions());
-  if (bits.has_error()) return bits.error();
+  const auto call = SweepCall::Of(x, lams, y, kept, axes, num_sweeps, keep_bits);
+  if (call.has_error()) return call.error();
   if (x.element_count() == 0) return ffi::Error::Success();
-  const auto images = ImagesOnChip(x, axes, *shape);
+  const auto images = ImagesOnChip(x, axes, call->shape);
   if (images.has_error()) return images.error();
   const SweepOrder order(axes);
   const auto lam = [&](int a) { return *lams.get<ffi::AnyBuffer>(a); };
   CallScope scope;
-  scope.Input(x, "x");
-  scope.Input(lam(0), "lam 0");
-  scope.Input(lam(1), "lam 1");
-  scope.Output(*y, "y");
-  if (keep_bits) {
-    auto codes = kept.get<ffi::AnyBuffer>(0);
-    scope.Output(**codes, "codes");
-  }
+  DeclareSweeps(scope, x, lams, y, kept, keep_bits);
   return DispatchStored(x.element_type(), [&](auto zero, auto stored) {
     using T = decltype(zero);
     using S = decltype(stored);
     const auto data = [&](int a) { return static_cast<const T*>(lam(a).untyped_data()); };
     return cuda::ToError(cuda::Sweeps<T, S>(
-        stream, *images, {(*weights)[order.height], (*weights)[order.width]},
+        stream, *images, {call->weights[order.height], call->weights[order.width]},
         static_cast<const S*>(x.untyped_data()), {data(order.height), data(order.width)},
-        static_cast<S*>(y->untyped_data()), *bits));
+        static_cast<S*>(y->untyped_data()), call->bits));
   });
 } catch (const std::exception& e) {
   return Caught(e);
@@ -68,14 +56,10 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
                    ffi::Result<ffi::AnyBuffer> x_bar, ffi::RemainingRets lam_bars,
                    ffi::Span<const int64_t> axes, int64_t num_sweeps,
                    ffi::Span<const int64_t> edges) try {
-  const auto shape = SweepShape::Of(y_bar.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  if (auto error = shape->CheckBits(bits, y_bar.dimensions()); error.failure()) return error;
-  if (auto error = CheckLike(y_bar, *x_bar, "the result"); error.failure()) return error;
-  const auto per_edge = CotangentsPerEdge(lam_bars, y_bar, axes, edges);
-  if (per_edge.has_error()) return per_edge.error();
+  const auto call = ReverseCall::Of(y_bar, bits, x_bar, lam_bars, axes, num_sweeps, edges);
+  if (call.has_error()) return call.error();
   if (y_bar.element_count() == 0) return ffi::Error::Success();
-  const auto images = ImagesOnChip(y_bar, axes, *shape);
+  const auto images = ImagesOnChip(y_bar, axes, call->shape);
   if (images.has_error()) return images.error();
   const SweepOrder order(axes);
   const auto lam_bar = [&](int a) {
@@ -83,17 +67,13 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
     return **result;
   };
   CallScope scope;
-  scope.Input(y_bar, "y_bar");
-  scope.Input(bits, "codes");
-  scope.Output(*x_bar, "x_bar");
-  scope.Output(lam_bar(0), "lam_bar 0");
-  scope.Output(lam_bar(1), "lam_bar 1");
+  DeclareReverse(scope, y_bar, bits, x_bar, lam_bars);
   return DispatchStored(y_bar.element_type(), [&](auto zero, auto stored) {
     using T = decltype(zero);
     using S = decltype(stored);
     const auto data = [&](int a) { return static_cast<T*>(lam_bar(a).untyped_data()); };
     return cuda::ToError(cuda::SweepsReverse<T, S>(
-        stream, *images, {(*per_edge)[order.height], (*per_edge)[order.width]},
+        stream, *images, {call->per_edge[order.height], call->per_edge[order.width]},
         static_cast<const S*>(y_bar.untyped_data()),
         static_cast<const uint8_t*>(bits.untyped_data()), static_cast<S*>(x_bar->untyped_data()),
         {data(order.height), data(order.width)}));

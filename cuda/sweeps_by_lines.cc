@@ -38,39 +38,27 @@ ffi::ErrorOr<ffi::AnyBuffer> WorkSpaceOf(ffi::RemainingRets results, int64_t nee
 ffi::Error Sweeps(cudaStream_t stream, ffi::AnyBuffer x, ffi::RemainingArgs lams,
                   ffi::Result<ffi::AnyBuffer> y, ffi::RemainingRets kept,
                   ffi::Span<const int64_t> axes, int64_t num_sweeps, bool keep_bits) try {
-  const auto shape = SweepShape::Of(x.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  const auto weights = SweepWeights(lams, x, axes);
-  if (weights.has_error()) return weights.error();
-  if (auto error = CheckLike(x, *y, "the result"); error.failure()) return error;
-  const auto bits = CodesOf(*shape, kept, keep_bits, x.dimensions(), kWorkSpaces);
-  if (bits.has_error()) return bits.error();
+  const auto call = SweepCall::Of(x, lams, y, kept, axes, num_sweeps, keep_bits, kWorkSpaces);
+  if (call.has_error()) return call.error();
   if (x.element_count() == 0) return ffi::Error::Success();
-  const auto images = ImagesByLines(x, axes, *shape);
+  const auto images = ImagesByLines(x, axes, call->shape);
   if (images.has_error()) return images.error();
   const int64_t count = images->outer * images->between * images->inner;
   auto spoilt = WorkSpaceOf(kept, count * cuda::kSpoiltImageBytes);
   if (spoilt.has_error()) return spoilt.error();
   const SweepOrder order(axes);
-  const WeightLayout along[] = {(*weights)[order.height], (*weights)[order.width]};
+  const WeightLayout along[] = {call->weights[order.height], call->weights[order.width]};
   if (along[0].edge_stride != 0 || along[1].edge_stride != 0) {
     return RefuseSweeps("lines of images that are swept line by line have one weight each");
   }
   const auto lam = [&](int a) { return *lams.get<ffi::AnyBuffer>(a); };
   CallScope scope;
-  scope.Input(x, "x");
-  scope.Input(lam(0), "lam 0");
-  scope.Input(lam(1), "lam 1");
-  scope.Output(*y, "y");
+  DeclareSweeps(scope, x, lams, y, kept, keep_bits);
   scope.Output(*spoilt, "spoilt");
-  if (keep_bits) {
-    auto codes = kept.get<ffi::AnyBuffer>(0);
-    scope.Output(**codes, "codes");
-  }
   const auto data = [&](int a) { return static_cast<const float*>(lam(a).untyped_data()); };
   return cuda::ToError(cuda::SweepsByLines(
       stream, *images, along, static_cast<const float*>(x.untyped_data()),
-      {data(order.height), data(order.width)}, static_cast<float*>(y->untyped_data()), *bits,
+      {data(order.height), data(order.width)}, static_cast<float*>(y->untyped_data()), call->bits,
       static_cast<int*>(spoilt->untyped_data())));
 } catch (const std::exception& e) {
   return Caught(e);
@@ -80,16 +68,13 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
                    ffi::Result<ffi::AnyBuffer> x_bar, ffi::RemainingRets lam_bars,
                    ffi::Span<const int64_t> axes, int64_t num_sweeps,
                    ffi::Span<const int64_t> edges) try {
-  const auto shape = SweepShape::Of(y_bar.dimensions(), axes, num_sweeps);
-  if (shape.has_error()) return shape.error();
-  if (auto error = shape->CheckBits(bits, y_bar.dimensions()); error.failure()) return error;
-  if (auto error = CheckLike(y_bar, *x_bar, "the result"); error.failure()) return error;
-  const auto per_edge = CotangentsPerEdge(lam_bars, y_bar, axes, edges, kWorkSpaces);
-  if (per_edge.has_error()) return per_edge.error();
+  const auto call =
+      ReverseCall::Of(y_bar, bits, x_bar, lam_bars, axes, num_sweeps, edges, kWorkSpaces);
+  if (call.has_error()) return call.error();
   if (y_bar.element_count() == 0) return ffi::Error::Success();
-  const auto images = ImagesByLines(y_bar, axes, *shape);
+  const auto images = ImagesByLines(y_bar, axes, call->shape);
   if (images.has_error()) return images.error();
-  if ((*per_edge)[0] || (*per_edge)[1]) {
+  if (call->per_edge[0] || call->per_edge[1]) {
     return RefuseSweeps("lines of images that are swept line by line have one cotangent each");
   }
   const int64_t samples = int64_t(y_bar.element_count());
@@ -101,11 +86,7 @@ ffi::Error Reverse(cudaStream_t stream, ffi::AnyBuffer y_bar, ffi::AnyBuffer bit
     return **result;
   };
   CallScope scope;
-  scope.Input(y_bar, "y_bar");
-  scope.Input(bits, "codes");
-  scope.Output(*x_bar, "x_bar");
-  scope.Output(lam_bar(0), "lam_bar 0");
-  scope.Output(lam_bar(1), "lam_bar 1");
+  DeclareReverse(scope, y_bar, bits, x_bar, lam_bars);
   scope.Output(*second, "second");
   const auto data = [&](int a) { return static_cast<float*>(lam_bar(a).untyped_data()); };
   return cuda::ToError(cuda::SweepsReverseByLines(

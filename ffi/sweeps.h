@@ -85,7 +85,7 @@ inline ffi::ErrorOr<std::vector<WeightLayout>> SweepWeights(ffi::RemainingArgs l
 // The codes among the results, or null if they are not kept. Behind them are `others`.
 inline ffi::ErrorOr<uint8_t*> CodesOf(const SweepShape& shape, ffi::RemainingRets kept,
                                       bool keep_bits, ffi::AnyBuffer::Dimensions dims,
-                                      size_t others = 0) {
+                                      size_t others) {
   if (kept.size() != size_t(keep_bits) + others) {
     return ffi::Unexpected(RefuseSweeps("the codes are one more result where they are kept"));
   }
@@ -103,7 +103,7 @@ inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_
                                                          ffi::AnyBuffer y_bar,
                                                          ffi::Span<const int64_t> axes,
                                                          ffi::Span<const int64_t> edges,
-                                                         size_t others = 0) {
+                                                         size_t others) {
   if (lam_bars.size() != axes.size() + others || edges.size() != axes.size()) {
     return ffi::Unexpected(RefuseSweeps("each axis needs one cotangent of a weight"));
   }
@@ -124,6 +124,51 @@ inline ffi::ErrorOr<std::vector<bool>> CotangentsPerEdge(ffi::RemainingRets lam_
   }
   return per_edge;
 }
+
+// A call of the sweeps, checked. Behind the codes are `others` among the results.
+struct SweepCall {
+  SweepShape shape;
+  std::vector<WeightLayout> weights;
+  uint8_t* bits;  // null if they are not kept
+
+  static ffi::ErrorOr<SweepCall> Of(ffi::AnyBuffer x, ffi::RemainingArgs lams,
+                                    ffi::Result<ffi::AnyBuffer> y, ffi::RemainingRets kept,
+                                    ffi::Span<const int64_t> axes, int64_t num_sweeps,
+                                    bool keep_bits, size_t others = 0) {
+    const auto shape = SweepShape::Of(x.dimensions(), axes, num_sweeps);
+    if (shape.has_error()) return ffi::Unexpected(shape.error());
+    const auto weights = SweepWeights(lams, x, axes);
+    if (weights.has_error()) return ffi::Unexpected(weights.error());
+    if (auto error = CheckLike(x, *y, "the result"); error.failure()) return ffi::Unexpected(error);
+    const auto bits = CodesOf(*shape, kept, keep_bits, x.dimensions(), others);
+    if (bits.has_error()) return ffi::Unexpected(bits.error());
+    return SweepCall{*shape, *weights, *bits};
+  }
+};
+
+// A call of their reverse, checked. Behind the cotangents of weights are `others`.
+struct ReverseCall {
+  SweepShape shape;
+  std::vector<bool> per_edge;
+
+  static ffi::ErrorOr<ReverseCall> Of(ffi::AnyBuffer y_bar, ffi::AnyBuffer bits,
+                                      ffi::Result<ffi::AnyBuffer> x_bar,
+                                      ffi::RemainingRets lam_bars, ffi::Span<const int64_t> axes,
+                                      int64_t num_sweeps, ffi::Span<const int64_t> edges,
+                                      size_t others = 0) {
+    const auto shape = SweepShape::Of(y_bar.dimensions(), axes, num_sweeps);
+    if (shape.has_error()) return ffi::Unexpected(shape.error());
+    if (auto error = shape->CheckBits(bits, y_bar.dimensions()); error.failure()) {
+      return ffi::Unexpected(error);
+    }
+    if (auto error = CheckLike(y_bar, *x_bar, "the result"); error.failure()) {
+      return ffi::Unexpected(error);
+    }
+    const auto per_edge = CotangentsPerEdge(lam_bars, y_bar, axes, edges, others);
+    if (per_edge.has_error()) return ffi::Unexpected(per_edge.error());
+    return ReverseCall{*shape, *per_edge};
+  }
+};
 
 // The operands, results and attributes of the handlers, after their context.
 template <typename Context>

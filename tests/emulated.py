@@ -7,6 +7,7 @@ import cuda_emulation
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from cuda_emulator.library import EmulatedLibrary
 from helpers import bits, signal
 
@@ -161,3 +162,17 @@ def assert_unfit_lines_are_those_of_the_cpu(emulated, shape, axis):
         assert bits(got[line]) == bits(cpu[line]), line
     others = [line for line in range(len(lines)) if line not in changed]
     assert bits(got[np.array(others)]) == bits(want[np.array(others)])
+
+
+def fast_and_check(kind):
+    """Fixtures of a module: `kind` of library without checks, and with them."""
+
+    @pytest.fixture(scope="module")
+    def fast():
+        return kind(cuda_emulation.build_module("fast"))
+
+    @pytest.fixture(scope="module")
+    def check():
+        return kind(cuda_emulation.build_module("check"))
+
+    return fast, check

@@ -3,12 +3,11 @@
 
 import itertools
 
-import cuda_emulation
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from emulated import SCHEDULES, Emulated
+from emulated import SCHEDULES, Emulated, fast_and_check
 from helpers import bits, signal
 from test_sweeps import weights
 
@@ -57,14 +56,7 @@ class EmulatedSweeps(Emulated):
         return call(y_bar, codes, axes=np.array(axes), **params)[: len(results)]
 
 
-@pytest.fixture(scope="module")
-def fast():
-    return EmulatedSweeps(cuda_emulation.build_module("fast"))
-
-
-@pytest.fixture(scope="module")
-def check():
-    return EmulatedSweeps(cuda_emulation.build_module("check"))
+fast, check = fast_and_check(EmulatedSweeps)
 
 
 def operands(case, kind, dtype):

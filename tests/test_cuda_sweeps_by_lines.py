@@ -3,12 +3,11 @@
 
 import os
 
-import cuda_emulation
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from emulated import SCHEDULES
+from emulated import SCHEDULES, fast_and_check
 from helpers import bits, signal
 from test_cuda_sweeps import EmulatedSweeps, assert_same, assert_same_reverse
 from test_sweeps import weights
@@ -42,14 +41,7 @@ class EmulatedByLines(EmulatedSweeps):
         return [jax.ShapeDtypeStruct((4 * x.size,), "uint8")]
 
 
-@pytest.fixture(scope="module")
-def fast():
-    return EmulatedByLines(cuda_emulation.build_module("fast"))
-
-
-@pytest.fixture(scope="module")
-def check():
-    return EmulatedByLines(cuda_emulation.build_module("check"))
+fast, check = fast_and_check(EmulatedByLines)
 
 
 def operands(case, kind, data="noise"):

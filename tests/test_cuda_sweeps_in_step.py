@@ -3,10 +3,10 @@
 
 import os
 
-import cuda_emulation
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from emulated import fast_and_check
 from helpers import bits, signal
 from test_cuda_sweeps import EmulatedSweeps, assert_same, assert_same_reverse
 from test_sweeps import weights
@@ -24,14 +24,7 @@ SIDES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def fast():
-    return EmulatedSweeps(cuda_emulation.build_module("fast"))
-
-
-@pytest.fixture(scope="module")
-def check():
-    return EmulatedSweeps(cuda_emulation.build_module("check"))
+fast, check = fast_and_check(EmulatedSweeps)
 
 
 def image(sides, channels, kind="noise", seed=0):

@@ -3,8 +3,10 @@
 // tests/test_sanitizers.py. Every array is its own exact allocation, so that any step beyond it
 // shows.
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "core/tv1d.h"
@@ -131,10 +133,36 @@ int CheckSharing() {
   return wrong;
 }
 
+// Tasks run when they are scheduled, or too late to find anything left.
+struct Recorder {
+  bool late;
+  std::vector<std::function<void()>> tasks = {};
+
+  int num_threads() const { return 2; }
+  void Schedule(std::function<void()>&& task) {
+    tasks.push_back(std::move(task));
+    if (!late) tasks.back()();
+  }
+};
+
+// One more thread is woken only where none has begun when the caller has done a block.
+int CheckWaking() {
+  int wrong = 0;
+  for (bool late : {false, true}) {
+    Recorder pool{late};
+    int64_t items = 0;
+    jaxtv::ParallelFor(pool, 12, 3, [&](int64_t begin, int64_t end) { items += end - begin; });
+    wrong += items != 12 || pool.tasks.size() != (late ? 2 : 1);
+    for (const auto& task : pool.tasks) task();
+    wrong += items != 12;
+  }
+  return wrong;
+}
+
 }  // namespace
 
 int main() {
-  const int wrong = CheckLines<float>() + CheckLines<double>() + CheckSharing();
+  const int wrong = CheckLines<float>() + CheckLines<double>() + CheckSharing() + CheckWaking();
   std::printf("%d wrong\n", wrong);
   return wrong != 0;
 }
