@@ -27,109 +27,115 @@ namespace jaxtv {
 // A vertex of a chain, with the slope of the edge that leads to it.
 template <typename T>
 struct Vertex {
-  int64_t place;
+  double place;
   LongSum<T> height;
   double slope;
 };
 
-// The vertices after the last bend, in memory that grows with them.
+// From the last bend to the last vertex.
 template <typename T>
-class Chain {
- public:
-  bool single() const { return end_ - begin_ == 1; }
-  bool empty() const { return end_ == begin_; }
-  const Vertex<T>& front() const { return data()[begin_]; }
-  void PopFront() { ++begin_; }
-  void Clear() { begin_ = end_ = 0; }
+struct Chain {
+  Vertex<T>*bend, *last, *limit;
 
-  // Adds a vertex and removes those before it at which the chain would bend the wrong way: the
-  // edges of a chain that bends up (kUp) get steeper.
-  template <bool kUp>
-  JAXTV_ALWAYS_INLINE bool Push(const Vertex<T>& bend, int64_t place, LongSum<T> height) {
-    double rise, run;
-    for (;; --end_) {
-      const Vertex<T>& from = empty() ? bend : data()[end_ - 1];
-      rise = height - from.height;
-      run = double(place - from.place);
-      // A quotient for each vertex that is looked at would take most of the time.
-      if (empty() || (kUp ? from.slope * run < rise : rise < from.slope * run)) break;
-    }
-    if (end_ == capacity_ && !Grow()) return false;
-    data()[end_++] = {place, height, rise / run};
-    return true;
+  bool single() const { return last - bend == 1; }
+  double slope() const { return bend[1].slope; }
+
+  void StartAt(const Vertex<T>& start) {
+    *bend = start;
+    last = bend;
   }
 
+  // Adds a vertex, for which there must be room, and removes those before it at which the chain
+  // would bend the wrong way: the edges of a chain that bends up (kUp) get steeper.
+  template <bool kUp>
+  JAXTV_ALWAYS_INLINE void Add(double place, LongSum<T> height) {
+    double rise, run;
+    for (;; --last) {
+      rise = height - last->height;
+      run = place - last->place;
+      // A quotient for each vertex that is looked at would take most of the time.
+      if (last == bend || (kUp ? last->slope * run < rise : rise < last->slope * run)) break;
+    }
+    *++last = {place, height, rise / run};
+  }
+};
+
+// Memory of a chain, which grows with it.
+template <typename T>
+class ChainMemory {
+ public:
+  // A chain without edges. Its memory is null where there is none.
+  Chain<T> Start() {
+    memory_ = Allocate(kLeast * int64_t(sizeof(Vertex<T>)));
+    return {data(), data(), data() + (memory_ ? kLeast : 0)};
+  }
+
+  // The chain, moved to where there is room for one more vertex; to null where there is no memory.
+  // By value and by a call, so that it stays in registers while it need not move.
+  Chain<T> WithRoom(Chain<T> chain) { return chain.last + 1 < chain.limit ? chain : Move(chain); }
+
  private:
+  static constexpr int64_t kLeast = 1024;
+
   Vertex<T>* data() const { return static_cast<Vertex<T>*>(memory_.get()); }
 
-  bool Grow() {
-    const size_t size = size_t(end_ - begin_) * sizeof(Vertex<T>);
-    if (2 * begin_ > capacity_) {
-      std::memmove(memory_.get(), data() + begin_, size);
-    } else {
-      const int64_t capacity = std::max<int64_t>(1024, 2 * capacity_);
-      Memory more = Allocate(capacity * int64_t(sizeof(Vertex<T>)));
-      if (!more) return false;
-      if (size > 0) std::memcpy(more.get(), data() + begin_, size);
-      memory_ = std::move(more);
-      capacity_ = capacity;
+  JAXTV_NEVER_INLINE Chain<T> Move(Chain<T> chain) {
+    const int64_t capacity = chain.limit - data(), edges = chain.last - chain.bend;
+    const size_t size = size_t(edges + 1) * sizeof(Vertex<T>);
+    if (2 * edges < capacity) {
+      std::memmove(memory_.get(), chain.bend, size);
+      return {data(), data() + edges, chain.limit};
     }
-    end_ -= begin_;
-    begin_ = 0;
-    return true;
+    Memory more = Allocate(2 * capacity * int64_t(sizeof(Vertex<T>)));
+    if (!more) return {};
+    std::memcpy(more.get(), chain.bend, size);
+    memory_ = std::move(more);
+    return {data(), data() + edges, data() + 2 * capacity};
   }
 
   Memory memory_;
-  int64_t begin_ = 0, end_ = 0, capacity_ = 0;
 };
 
-template <typename T>
-class TautString {
- public:
-  // The jumps of samples start..n-1 of a line behind the jump `left`, from left to right: calls
-  // jump(k, sign) for one behind sample k. False where there is no memory.
-  template <typename Samples, typename Weights, typename Report>
-  bool Run(const Samples& x, const Weights& w, int64_t start, int64_t n, Jump<T> left,
-           const Report& jump) {
-    const T center = x[start];
-    LongSum<T> sum;
-    Vertex<T> bend = {start, {double(left.pull()), 0.0}, 0.0};
-    lower_.Clear();
-    upper_.Clear();
+// The jumps of samples start..n-1 of a line behind the jump `left`, from left to right: calls
+// jump(k, sign) for one behind sample k, and goes on while that is true. False where there is no
+// memory.
+template <typename T, typename Samples, typename Weights, typename Report>
+bool FollowTautString(const Samples& x, const Weights& w, int64_t start, int64_t n, Jump<T> left,
+                      const Report& jump) {
+  ChainMemory<T> lower_memory, upper_memory;
+  Chain<T> lower = lower_memory.Start(), upper = upper_memory.Start();
+  if (!lower.bend || !upper.bend) return false;
+  *lower.bend = *upper.bend = {double(start), {double(left.pull())}, 0.0};
+  const double center = double(x[start]);
+  LongSum<T> sum;
+  for (int64_t k = start; k < n; ++k) {
+    sum.Add(double(x[k]) - center);
+    const double place = double(k + 1), bound = double(w(k));
+    LongSum<T> low = sum, high = sum;
+    low.Add(-bound);
+    high.Add(bound);
+    lower = lower_memory.WithRoom(lower);
+    upper = upper_memory.WithRoom(upper);
+    if (!lower.bend || !upper.bend) return false;
+    lower.template Add<false>(place, low);
+    upper.template Add<true>(place, high);
     // The path bends at the first vertex of a chain.
-    const auto follow = [&](Chain<T>& chain, int sign) {
-      bend = chain.front();
-      chain.PopFront();
-      jump(bend.place - 1, sign);
-    };
-    for (int64_t place = start + 1; place <= n; ++place) {
-      sum.Add(double(x[place - 1]) - double(center));
-      const double bound = double(w(place - 1));
-      LongSum<T> low = sum, high = sum;
-      low.Add(-bound);
-      high.Add(bound);
-      const auto add_lower = [&] { return lower_.template Push<false>(bend, place, low); };
-      const auto add_upper = [&] { return upper_.template Push<true>(bend, place, high); };
-      if (!add_lower() || !add_upper()) return false;
-      while (upper_.single() && !lower_.single() && Crossed()) {
-        follow(lower_, -1);
-        upper_.Clear();
-        add_upper();
-      }
-      while (lower_.single() && !upper_.single() && Crossed()) {
-        follow(upper_, +1);
-        lower_.Clear();
-        add_lower();
+    while (lower.slope() > upper.slope()) {
+      if (upper.single() && !lower.single()) {
+        if (!jump(int64_t((++lower.bend)->place) - 1, -1)) return true;
+        upper.StartAt(*lower.bend);
+        upper.template Add<true>(place, high);
+      } else if (lower.single() && !upper.single()) {
+        if (!jump(int64_t((++upper.bend)->place) - 1, +1)) return true;
+        lower.StartAt(*upper.bend);
+        lower.template Add<false>(place, low);
+      } else {
+        break;
       }
     }
-    return true;
   }
-
- private:
-  bool Crossed() const { return lower_.front().slope > upper_.front().slope; }
-
-  Chain<T> lower_, upper_;
-};
+  return true;
+}
 
 // Marks the rest of a line of a batch in lock step, as FinishLine says.
 template <typename T>
@@ -137,8 +143,9 @@ bool MarkTautJumps(const T* x, const T* lam, bool per_edge, int64_t start, int64
                    uint8_t* marks, int64_t stride) {
   const Line<const T> samples{x, 1}, weights{lam, per_edge};
   const EdgeWeights<T> w(weights, per_edge, n, std::numeric_limits<T>::infinity());
-  return TautString<T>().Run(samples, w, start, n, left, [&](int64_t k, int sign) {
+  return FollowTautString(samples, w, start, n, left, [&](int64_t k, int sign) {
     marks[k * stride] = sign < 0 ? kDownMark : kUpMark;
+    return true;
   });
 }
 
@@ -147,12 +154,12 @@ struct TautRest {
   template <typename Samples, typename Weights, typename T>
   void operator()(const Samples& x, const Weights& w, int64_t start, int64_t n, Line<T> y,
                   RunWriter<T, Samples>& writer) const {
-    TautString<T> string;
     const auto write = [&](int64_t last, int sign) {
       writer.Write(start, last, {sign, w(last)});
       start = last + 1;
+      return true;
     };
-    if (string.Run(x, w, start, n, writer.left(), write)) {
+    if (FollowTautString(x, w, start, n, writer.left(), write)) {
       write(n - 1, 0);
     } else {
       DivideRuns(x, w, start, n, y, writer);

@@ -6,6 +6,7 @@
 #include "cpu/lockstep/kernels.h"
 
 #include "cpu/lockstep/batch.h"
+#include "cpu/lockstep/long_run.h"
 #include "cpu/lockstep/near_batch.h"
 #include "cpu/lockstep/pull_back.h"
 #include "cpu/lockstep/run_values.h"
@@ -75,6 +76,18 @@ WalkCount WalkPieces(const ChunkedLine<T>& line, const PieceStart<T>* pieces, in
     run(Walk<T, false, true>(field));
   }
   return walked;
+}
+
+template <typename T>
+RunEnd WalkLongRun(const ChunkedLine<T>& line, int64_t end, int64_t start, Jump<T> left,
+                   int64_t* steps) {
+  const auto walk = [&](auto run) {
+    const RunEnd found = run.Walk(end);
+    *steps += 128 + run.taken() / 2;
+    return found;
+  };
+  if (line.lam) return walk(LongRun<T, true>(line, start, left));
+  return walk(LongRun<T, false>(line, start, left));
 }
 
 // Scratch memory of three tiles: samples, weights, marks.
@@ -152,9 +165,10 @@ int64_t ScratchBytes(int64_t lines, int64_t length, bool edges) {
 }
 
 template <typename T>
-constexpr LaneKernels<T> kKernels = {
-    BatchLines<T>, ScratchBytes<T>,     Prox<T>,        Near<T>,   NearScratchBytes<T>, PullBack<T>,
-    WalkPieces<T>, WalkScratchBytes<T>, ChunkValues<T>, kLanes<T>, ExtentOf<T>};
+constexpr LaneKernels<T> kKernels = {BatchLines<T>,  ScratchBytes<T>,     Prox<T>,
+                                     Near<T>,        NearScratchBytes<T>, PullBack<T>,
+                                     WalkPieces<T>,  WalkScratchBytes<T>, WalkLongRun<T>,
+                                     ChunkValues<T>, kLanes<T>,           ExtentOf<T>};
 
 }  // namespace
 

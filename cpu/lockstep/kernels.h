@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/run.h"
+#include "core/tv1d.h"
 
 namespace jaxtv {
 
@@ -54,6 +55,7 @@ struct ChunkedLine {
   const T* lam;  // a weight for each edge, or null
   T cap;         // the cap of edge weights; without them, the weight
   T range;       // the greatest sample less the least
+  int64_t length;
   const uint8_t* marks;
   T* y;
 };
@@ -64,6 +66,12 @@ struct PieceStart {
   int64_t place;
   Jump<T> left;
 };
+
+// RepeatBudget for a piece of a line. Other pieces show as well whether the line is slow at first
+// only, so it is less.
+JAXTV_ALWAYS_INLINE constexpr int64_t PieceBudget(int64_t length, int64_t start) {
+  return RepeatBudget(length / 8, start);
+}
 
 // How many walks of pieces of a line went over budget, and how many samples all of them looked at
 // again.
@@ -101,6 +109,11 @@ struct LaneKernels {
                     int64_t length, void* scratch, uint8_t* marks);
   // The bytes of scratch memory that `walk` needs.
   int64_t (*walk_scratch)(int64_t count, int64_t length);
+  // WalkRun of core/tv1d.h, which it beats where runs are long: it adds to `steps` how many of
+  // those would have taken its time. Where two jumps tie but for rounding, it may take the other
+  // one.
+  RunEnd (*walk_run)(const ChunkedLine<T>& line, int64_t end, int64_t start, Jump<T> left,
+                     int64_t* steps);
   // Writes the values of the marked runs of as many chunks as there are lanes, the first and the
   // last run of a chunk as if the line ended there.
   void (*chunk_values)(const ChunkedLine<T>& line, int64_t first, int64_t chunk, void* scratch);

@@ -71,7 +71,8 @@ class Walk {
 
  public:
   explicit Walk(const Field<T>& field)
-      : field_(field), budget_(Int<T>(RepeatBudget(field.length, 0))) {}
+      : field_(field),
+        budget_(Int<T>(kOpen ? PieceBudget(field.length, 0) : RepeatBudget(field.length, 0))) {}
 
   // Walks all lines of the queue. Calls unfinished(place) for each line over budget, with its place
   // in the tiles. Returns the number of jumps logged.

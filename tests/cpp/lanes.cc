@@ -165,6 +165,36 @@ int CheckLong(const jaxtv::LaneKernels<T>& lanes, int64_t kind, int64_t n, bool 
   return !SameBits(y, alone);
 }
 
+// Walks along a line with lanes along each run, to its end or less far, and without.
+template <typename T>
+int CheckLongRuns(const jaxtv::LaneKernels<T>& lanes, int64_t n, bool per_edge, T lam) {
+  std::mt19937 random(5);
+  const std::vector<T> x = Signal<T>(0, n, random);
+  std::vector<T> w = per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(1)};
+  for (T& v : w) v = lam * std::abs(v);
+  const jaxtv::EdgeWeights<T> weights({w.data(), per_edge}, per_edge, n, T(8));
+  const jaxtv::ChunkedLine<T> line = {x.data(),
+                                      per_edge ? w.data() : nullptr,
+                                      per_edge ? weights.cap : weights(0),
+                                      weights.range,
+                                      n,
+                                      nullptr,
+                                      nullptr};
+  int wrong = 0;
+  for (int64_t end : {n, n - 1, n / 2}) {
+    jaxtv::Jump<T> left = {0, T(0)};
+    for (int64_t start = 0, steps = 0; start < end;) {
+      const jaxtv::RunEnd run = lanes.walk_run(line, end, start, left, &steps);
+      const jaxtv::RunEnd want =
+          jaxtv::WalkRun(jaxtv::Line<const T>{x.data(), 1}, weights, end, start, left, &steps);
+      wrong += run.last != want.last || run.jump != want.jump;
+      left = {want.jump, weights(want.last)};
+      start = want.last + 1;
+    }
+  }
+  return wrong;
+}
+
 template <typename T>
 int Check(const jaxtv::LaneKernels<T>& lanes) {
   int wrong = 0;
@@ -174,6 +204,9 @@ int Check(const jaxtv::LaneKernels<T>& lanes) {
         for (double lam : {0.3, 20.0}) wrong += CheckBatch<T>(lanes, count, n, per_edge, T(lam));
         wrong += CheckNear<T>(lanes, count, n, per_edge);
       }
+    }
+    for (int64_t n : {2, 17, 100, 3000}) {
+      for (double lam : {0.5, 5.0, 200.0}) wrong += CheckLongRuns<T>(lanes, n, per_edge, T(lam));
     }
     for (int64_t kind : {0, 1, 2, 4}) {
       for (double lam : {1.0, 30.0}) wrong += CheckLong<T>(lanes, kind, 40000, per_edge, T(lam));

@@ -81,7 +81,7 @@ int CheckTies(const jaxtv::LaneKernels<T>& lanes) {
       want.insert(want.end(), before, T(1000));
       want.insert(want.end(), values.begin(), values.end());
     }
-    lanes.chunk_values({x.data(), lam.data(), T(100), T(10), marks.data(), y.data()}, 0, length,
+    lanes.chunk_values({x.data(), lam.data(), T(100), T(10), 0, marks.data(), y.data()}, 0, length,
                        scratch.get());
     wrong += !SameBits(y, want);
   }
@@ -113,12 +113,26 @@ int CheckSharedValues(const jaxtv::LaneKernels<T>& lanes, int64_t run, bool per_
   const T cap = per_edge ? line.w.cap : line.w(0);
   jaxtv::WriteRunsInLanes(
       pool, lanes, line,
-      {x.data(), per_edge ? lam.data() : nullptr, cap, T(10), marks.data(), y.data()});
+      {x.data(), per_edge ? lam.data() : nullptr, cap, T(10), n, marks.data(), y.data()});
   return wrong + !SameBits(y, want);
 }
 
+// The sum of a long run is that of its parts, none of which is left out or taken twice.
+template <typename T>
+int CheckSumOfRun() {
+  std::mt19937 random(4);
+  std::vector<T> x(80 * jaxtv::kSumPart);
+  for (T& v : x) v = T(random() % 1024);  // sums of whole numbers are exact in any order
+  const jaxtv::Line<const T> line{x.data(), 1};
+  int wrong = 0;
+  for (int64_t length : {int64_t(1), jaxtv::kSumPart, jaxtv::kSumPart + 1, 70 * jaxtv::kSumPart}) {
+    wrong += jaxtv::SumOfRun(line, 3, length + 2) != jaxtv::RunSum(line, 3, length + 2);
+  }
+  return wrong;
+}
+
 // On a ramp walks look far ahead at each sample: pieces of it are given up, in lanes as in scalar
-// code; and where they are few, so is the walk from piece to piece.
+// code; and so is the walk from piece to piece, where no taut string takes over.
 template <typename T>
 int CheckGivenUp(const jaxtv::LaneKernels<T>& lanes) {
   constexpr int64_t n = 40000, ramp = 24000, count = 16, length = 900;
@@ -129,27 +143,29 @@ int CheckGivenUp(const jaxtv::LaneKernels<T>& lanes) {
   std::vector<uint8_t> marks(n), again(n);
   const jaxtv::MarkedLine<T> line{
       {x.data(), 1}, jaxtv::EdgeWeights<T>({lam.data(), 0}, false, n, T(10)), n, marks.data()};
-  const jaxtv::ChunkedLine<T> chunked{x.data(), nullptr, T(1), T(10), marks.data(), y.data()};
+  const jaxtv::ChunkedLine<T> chunked{x.data(), nullptr, T(1), T(10), n, marks.data(), y.data()};
   jaxtv::PieceStart<T> pieces[count];
   for (int64_t i = 0; i < count; ++i) pieces[i] = {ramp + i * length, {0, T(0)}};
   const jaxtv::LaneKernels<T>* const kernels[] = {nullptr, &lanes};
   int wrong = 0;
   for (const auto* kernel : kernels) {
-    wrong +=
-        jaxtv::WalkPieces(kernel, chunked, line, pieces, count, length, again.data()).stopped !=
-        count;
+    jaxtv::LineWalker<T> walker{line, chunked, kernel, nullptr, false};
+    wrong += walker.WalkPieces(pieces, count, length, again.data()).stopped != count;
     std::fill(marks.begin(), marks.end(), uint8_t(0));
     Pool pool(3);
-    const int64_t known =
-        jaxtv::MarkJumps(pool, kernel, chunked, line, jaxtv::TypicalRun(line)).place;
+    const int64_t known = jaxtv::MarkJumps(pool, walker, jaxtv::TypicalRun(line)).place;
     wrong += known < ramp / 2 || known >= n;
+    walker.taut = true;
+    std::fill(marks.begin(), marks.end(), uint8_t(0));
+    wrong += jaxtv::MarkJumps(pool, walker, jaxtv::TypicalRun(line)).place != n;
+    wrong += int64_t(marks[n - 5000]) != jaxtv::kUpMark;
   }
   return wrong;
 }
 
 template <typename T>
 int Check(const jaxtv::LaneKernels<T>& lanes) {
-  int wrong = CheckTies(lanes) + CheckGivenUp(lanes);
+  int wrong = CheckTies(lanes) + CheckSumOfRun<T>() + CheckGivenUp(lanes);
   for (bool per_edge : {false, true}) {
     for (int64_t run : {2, 30}) wrong += CheckSharedValues(lanes, run, per_edge);
   }

@@ -19,25 +19,36 @@
 #include "core/run.h"
 #include "core/tv1d.h"
 #include "cpu/lines/long/marked_line.h"
+#include "cpu/lines/long/walker.h"
+#include "cpu/lines/taut_string.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
 
 namespace jaxtv {
 
-// The mean length of the first runs of a line, at most 8 of them in a small part of it.
+// What the runs of a line are like: their mean length, and at how many samples a walk looks for
+// one.
+struct RunSize {
+  int64_t samples, looks;
+
+  // Whether it takes less time to walk with lanes along a run than with a walk in each lane.
+  bool LongIn(int64_t n) const { return looks >= 400 || n < 128 * looks; }
+};
+
+// That of the first runs of a line, at most 8 of them in a small part of it.
 template <typename T>
-int64_t TypicalRun(const MarkedLine<T>& line) {
+RunSize TypicalRun(const MarkedLine<T>& line) {
   const int64_t trial = std::min<int64_t>(line.length / 16, 16384);
-  int64_t steps = 0, start = 0, runs = 1;
+  int64_t steps = 0, start = 0, runs = 0;
   Jump<T> left = {0, T(0)};
-  for (; runs < 8; ++runs) {
+  for (; runs < 8 && start < trial; ++runs) {
     const RunEnd run = WalkRun(line.x, line.w, trial, start, left, &steps);
-    if (run.jump == 0) return run.last / runs + 1;
+    if (run.jump == 0) steps += trial - start;
     left = {run.jump, line.w(run.last)};
     start = run.last + 1;
   }
-  return start / runs + 1;
+  return {start / runs + 1, steps / runs + 1};
 }
 
 // How a line is cut. At least three samples follow the last chunk.
@@ -52,7 +63,13 @@ struct Chunks {
 
   // Chunks are many runs long, or walking on would double the work; where the line has not so many,
   // it is one chunk. Threads decide only who walks them.
-  static Chunks Of(int64_t n, int64_t run, int64_t threads) {
+  static Chunks Of(int64_t n, RunSize size, int64_t threads) {
+    const int64_t run = size.samples;
+    if (size.LongIn(n)) {
+      const int64_t count = std::max<int64_t>(1, n / std::max<int64_t>(32 * size.looks, 32768));
+      const int64_t length = (n - 3) / count;
+      return {count, length, 1, std::min(4 * run, length)};
+    }
     const int64_t wanted = std::max(16 * run, std::clamp<int64_t>(n / 256, 1024, 65536));
     const auto fills = [&](int64_t chunks) {
       return n >= std::max<int64_t>(4 * run, 128) * chunks;
@@ -70,35 +87,6 @@ struct ChunkLink {
   int64_t last;   // the place of its last jump, or -1
   int64_t match;  // the place of the first jump after the chunk that the next walk found too, or -1
 };
-
-// Walks pieces of a line.
-template <typename T>
-WalkCount WalkPieces(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                     const MarkedLine<T>& line, const PieceStart<T>* pieces, int64_t count,
-                     int64_t length, uint8_t* marks) {
-  if (lanes != nullptr) {
-    const Memory scratch = AllocateVectors(lanes->walk_scratch(count, length));
-    if (scratch) return lanes->walk(chunked, pieces, count, length, scratch.get(), marks);
-  }
-  WalkCount walked;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t end = pieces[i].place + length;
-    Jump<T> left = pieces[i].left;
-    bool done = false;
-    int64_t steps = 0, start = 0;
-    while (steps - start <= RepeatBudget(length, start)) {
-      const RunEnd run = WalkRun(line.x, line.w, end, pieces[i].place + start, left, &steps);
-      done = run.jump == 0;
-      if (done) break;
-      left = {run.jump, line.w(run.last)};
-      start = run.last + 1 - pieces[i].place;
-      marks[i * length + start - 1] = run.jump < 0 ? kDownMark : kUpMark;
-    }
-    walked.stopped += !done;
-    walked.repeats += steps - start;
-  }
-  return walked;
-}
 
 // The first place at or after `begin` where two rows of marks agree on a jump, or -1.
 inline int64_t FirstMatch(const uint8_t* a, const uint8_t* b, int64_t begin, int64_t end) {
@@ -120,9 +108,9 @@ inline int64_t FirstMatch(const uint8_t* a, const uint8_t* b, int64_t begin, int
 // Walks on from the ends of chunks [first, last), `reach` samples far, and links them. Returns how
 // many samples that looked at again.
 template <typename T>
-int64_t LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                   const MarkedLine<T>& line, Chunks<T> chunks, int64_t first, int64_t last,
+int64_t LinkChunks(const LineWalker<T>& walker, Chunks<T> chunks, int64_t first, int64_t last,
                    uint8_t* continued, ChunkLink* links) {
+  const MarkedLine<T>& line = walker.line;
   const int64_t reach = chunks.reach;
   PieceStart<T> pieces[Chunks<T>::kMostAtOnce];
   int64_t chunk_of[Chunks<T>::kMostAtOnce], count = 0;
@@ -135,7 +123,7 @@ int64_t LinkChunks(const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
     chunk_of[count++] = c;
   }
   if (count == 0) return 0;
-  const int64_t repeats = WalkPieces(lanes, chunked, line, pieces, count, reach, continued).repeats;
+  const int64_t repeats = walker.WalkPieces(pieces, count, reach, continued).repeats;
   // From the last to the first: where a chunk has no piece, the rows of those behind it move up.
   for (int64_t i = count; i-- > 0;) {
     const int64_t begin = pieces[i].place, c = chunk_of[i];
@@ -153,51 +141,106 @@ struct MarkedUpTo {
   int64_t place, repeats;
 };
 
-// Corrects the marks where chunks meet and goes on to the end of the line, unless the budget of
-// steps runs out.
+// Corrects the marks where chunks meet and goes on to the end of the line.
 template <typename T>
-MarkedUpTo StitchChunks(const MarkedLine<T>& line, Chunks<T> chunks, const uint8_t* continued,
-                        const ChunkLink* links) {
-  int64_t steps = 0, walked = 0, start = 0, chunk = 0;
-  Jump<T> left = {0, T(0)};
-  for (;;) {
-    const ChunkLink link = links[chunk];
-    if (link.match >= 0) {
-      std::memcpy(line.marks + link.last + 1, continued + chunk * chunks.reach,
-                  link.match - link.last);
-      chunk = link.match / chunks.length;
-      continue;
-    }
-    if (link.last >= 0) {
-      left = line.JumpAt(link.last);
-      start = link.last + 1;
-    }
-    for (bool known = false; !known;) {
-      if (steps - walked > RepeatBudget(line.length / 4, walked)) {
-        return {start, steps - walked};
-      }
-      const RunEnd end = WalkRun(line.x, line.w, line.length, start, left, &steps);
-      std::fill(line.marks + start, line.marks + end.last, uint8_t(kNoMark));
-      if (end.jump == 0) return {line.length, steps - walked - (line.length - start)};
-      const uint8_t mark = end.jump < 0 ? kDownMark : kUpMark;
-      known = end.last / chunks.length > chunk && line.marks[end.last] == mark;
-      line.marks[end.last] = mark;
-      left = line.JumpAt(end.last);
-      walked += end.last + 1 - start;
-      start = end.last + 1;
-    }
-    chunk = (start - 1) / chunks.length;
-  }
-}
+class Stitcher {
+ public:
+  Stitcher(const LineWalker<T>& walker, Chunks<T> chunks, const uint8_t* continued,
+           const ChunkLink* links)
+      : walker_(walker),
+        line_(walker.line),
+        chunks_(chunks),
+        continued_(continued),
+        links_(links) {}
 
-// Marks the jumps of a line, all of them unless the budget of steps runs out or there is no memory.
+  // `steps`: how many are spent of the budget.
+  MarkedUpTo Run(int64_t steps) {
+    steps_ = steps;
+    while (start_ < line_.length) {
+      const ChunkLink link = links_[chunk_];
+      if (link.match >= 0) {
+        std::memcpy(line_.marks + link.last + 1, continued_ + chunk_ * chunks_.reach,
+                    link.match - link.last);
+        chunk_ = link.match / chunks_.length;
+        continue;
+      }
+      if (link.last >= 0) start_ = link.last + 1;
+      if (!GoOn()) break;
+      chunk_ = (start_ - 1) / chunks_.length;
+    }
+    return {start_, steps_ - walked_};
+  }
+
+ private:
+  // Up to a jump that is known, or the end of the line. False where that is not possible.
+  bool GoOn() {
+    for (bool known = false; !known && start_ < line_.length;) {
+      if (steps_ - walked_ > PieceBudget(line_.length, walked_))
+        return walker_.taut && FollowTaut();
+      const RunEnd end = walker_.Walk(line_.length, start_, Left(), &steps_);
+      if (end.jump == 0) {
+        End();
+      } else {
+        known = Mark(end.last, end.jump);
+      }
+    }
+    return true;
+  }
+
+  // The same by a taut string, which is worth to be left for a chunk only if that goes far. The
+  // walk that follows is still over budget.
+  bool FollowTaut() {
+    const int64_t begin = start_;
+    bool known = false;
+    const bool ok = FollowTautString(
+        line_.x, line_.w, start_, line_.length, Left(), [&](int64_t last, int sign) {
+          known = Mark(last, sign) && links_[last / chunks_.length].match >= 0;
+          return !known;
+        });
+    if (!ok) return false;
+    if (!known) End();
+    steps_ += (1 + kRepeats) * (start_ - begin);
+    return true;
+  }
+
+  Jump<T> Left() const { return start_ > 0 ? line_.JumpAt(start_ - 1) : Jump<T>{0, T(0)}; }
+
+  // Ends a run. Returns whether a later chunk had found the jump.
+  bool Mark(int64_t last, int sign) {
+    const uint8_t mark = sign < 0 ? kDownMark : kUpMark;
+    uint8_t* const marks = line_.marks;
+    const bool known = marks[last] == mark && last >= (chunk_ + 1) * chunks_.length;
+    if (start_ < last) std::memset(marks + start_, kNoMark, size_t(last - start_));
+    marks[last] = mark;
+    walked_ += last + 1 - start_;
+    start_ = last + 1;
+    return known;
+  }
+
+  // Ends the last run.
+  void End() {
+    std::fill(line_.marks + start_, line_.marks + line_.length, uint8_t(kNoMark));
+    start_ = line_.length;
+  }
+
+  const LineWalker<T>& walker_;
+  const MarkedLine<T>& line_;
+  const Chunks<T> chunks_;
+  const uint8_t* const continued_;
+  const ChunkLink* const links_;
+  int64_t steps_ = 0, walked_ = 0;
+  int64_t start_ = 0, chunk_ = 0;  // of the next run; the last one that is not linked
+};
+
+// Marks the jumps of a line, all of them unless there is no memory or, without a taut string, the
+// budget of steps runs out.
 template <typename Pool, typename T>
-MarkedUpTo MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<T>& chunked,
-                     const MarkedLine<T>& line, int64_t run) {
+MarkedUpTo MarkJumps(Pool& pool, const LineWalker<T>& walker, RunSize run) {
+  const MarkedLine<T>& line = walker.line;
   const auto chunks = Chunks<T>::Of(line.length, run, pool.num_threads());
   if (chunks.count == 1) {
     const ChunkLink none = {-1, -1};
-    return StitchChunks(line, chunks, nullptr, &none);
+    return Stitcher<T>(walker, chunks, nullptr, &none).Run(0);
   }
   std::atomic<int64_t> stopped{0}, repeats{0};
   const auto each_block = [&](const auto& body) {
@@ -210,22 +253,23 @@ MarkedUpTo MarkJumps(Pool& pool, const LaneKernels<T>* lanes, const ChunkedLine<
     for (int64_t i = 0; i < chunks.at_once; ++i) {
       pieces[i] = {(first + i) * chunks.length, {0, T(0)}};
     }
-    const WalkCount walked = WalkPieces(lanes, chunked, line, pieces, chunks.at_once, chunks.length,
-                                        line.marks + first * chunks.length);
+    const WalkCount walked = walker.WalkPieces(pieces, chunks.at_once, chunks.length,
+                                               line.marks + first * chunks.length);
     stopped += walked.stopped;
     repeats += walked.repeats;
   });
-  if (2 * stopped > chunks.count) return {0, repeats};
 
   const Memory continued = AllocateZeros(chunks.count * chunks.reach);
   const std::unique_ptr<ChunkLink[]> links(new (std::nothrow) ChunkLink[size_t(chunks.count)]);
   if (!continued || !links) return {0, repeats};
   uint8_t* const rows = static_cast<uint8_t*>(continued.get());
   each_block([&](int64_t first) {
-    repeats += LinkChunks(lanes, chunked, line, chunks, first, first + chunks.at_once,
+    repeats += LinkChunks(walker, chunks, first, first + chunks.at_once,
                           rows + first * chunks.reach, links.get());
   });
-  const MarkedUpTo marked = StitchChunks(line, chunks, rows, links.get());
+  // Where most walks were stopped, another one would be too.
+  const int64_t spent = 2 * stopped > chunks.count ? 1 + PieceBudget(line.length, 0) : 0;
+  const auto marked = Stitcher<T>(walker, chunks, rows, links.get()).Run(spent);
   return {marked.place, marked.repeats + repeats};
 }
 

@@ -60,17 +60,6 @@ Extent<T> ExtentOf(Pool& pool, const LaneKernels<T>* lanes, const T* x, int64_t 
   return all;
 }
 
-// Marks the jumps of a line from `start` on, where its marks are right before. False where there is
-// no memory.
-template <typename T>
-bool TautJumps(const MarkedLine<T>& line, int64_t start) {
-  std::fill(line.marks + start, line.marks + line.length, uint8_t(kNoMark));
-  const Jump<T> left = start > 0 ? line.JumpAt(start - 1) : Jump<T>{0, T(0)};
-  return TautString<T>().Run(line.x, line.w, start, line.length, left, [&](int64_t k, int sign) {
-    line.marks[k] = sign < 0 ? kDownMark : kUpMark;
-  });
-}
-
 // The prox of one line; samples and edge weights contiguous. Of a line that is not long the bits
 // are those of ProxLine: its walk repeats nothing but what the chunks repeat, so if all of that is
 // within its budget, it is too. Else the line is taken again as a whole.
@@ -89,15 +78,17 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
   const MarkedLine<T> line = {
       {x, 1}, EdgeWeights<T>(lam, per_edge, n, range), n, static_cast<uint8_t*>(marks.get())};
   const ChunkedLine<T> chunked = {
-      x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, line.marks, y};
-  const int64_t run = TypicalRun(line);
-  const MarkedUpTo marked = MarkJumps(pool, lanes, chunked, line, run);
-  if (n <= kLongLine && (marked.place < n || marked.repeats > RepeatBudget(n, 0))) return whole();
-  if (marked.place < n && !TautJumps(line, marked.place)) {
-    ProxLine<T>({x, 1}, lam, n, {y, 1});
-    return;
+      x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, n, line.marks, y};
+  const RunSize run = TypicalRun(line);
+  LineWalker<T> walker = {line, chunked, lanes, nullptr, n > kLongLine};
+  if (n > kLongLine && n <= INT32_MAX && run.LongIn(n)) {
+    walker.pieces = nullptr;
+    walker.runs = lanes ? lanes : NearLanes<T>();
   }
-  if (lanes && run < kLongRun) {
+  const MarkedUpTo marked = MarkJumps(pool, walker, run);
+  const bool given_up = n <= kLongLine && marked.repeats > RepeatBudget(n, 0);
+  if (marked.place < n || given_up) return whole();
+  if (lanes && line.CountJumps() > n / kLongRun) {
     WriteRunsInLanes(pool, *lanes, line, chunked);
   } else {
     WriteRunsInBlocks(pool, line, Line<T>{y, 1});

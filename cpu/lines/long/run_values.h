@@ -23,6 +23,74 @@ namespace jaxtv {
 constexpr int64_t kValueChunk = 4096;
 constexpr int64_t kValueBlock = 16384;
 
+// Samples [first, last], less sample `origin`.
+struct Stretch {
+  int64_t first, last, origin;
+};
+
+// The sums over at least one stretch. A sum is a chain of additions that wait for one another, so
+// several are added up at a time; when none is left for one, it adds up the last stretch in vain.
+template <typename T>
+void SumStretches(const T* x, const Stretch* stretches, int count, LongSum<T>* sums) {
+  constexpr int kChains = 4;
+  int index[kChains], begun = 0, open = count;
+  const T* next[kChains];
+  T origin[kChains];
+  LongSum<T> sum[kChains];
+  const auto stretch = [&](int c) { return stretches[std::min(index[c], count - 1)]; };
+  const auto begin = [&](int c) {
+    index[c] = begun++;
+    next[c] = x + stretch(c).first;
+    origin[c] = x[stretch(c).origin];
+    sum[c] = {};
+  };
+  for (int c = 0; c < kChains; ++c) begin(c);
+  while (open > 0) {
+    int64_t left[kChains], samples = INT64_MAX;
+    for (int c = 0; c < kChains; ++c) {
+      left[c] = x + stretch(c).last + 1 - next[c];
+      samples = std::min(samples, left[c]);
+    }
+    for (int64_t k = 0; k < samples; ++k) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) sum[c].Add(next[c][k] - origin[c]);
+    }
+    for (int c = 0; c < kChains; ++c) {
+      next[c] += samples;
+      if (left[c] > samples) continue;
+      if (index[c] < count) {
+        sums[index[c]] = sum[c];
+        --open;
+      }
+      begin(c);
+    }
+  }
+}
+
+constexpr int kMostStretches = 64;
+
+// RunSum, but of more samples than kSumPart the sum of the sums of parts of so many.
+constexpr int64_t kSumPart = 8192;
+
+inline bool InParts(int64_t first, int64_t last) { return last - first >= kSumPart; }
+
+template <typename T>
+double SumOfRun(const Line<const T>& x, int64_t first, int64_t last) {
+  if (!InParts(first, last)) return RunSum(x, first, last);
+  LongSum<T> total;
+  for (int64_t begin = first; begin <= last;) {
+    Stretch parts[kMostStretches];
+    LongSum<T> sums[kMostStretches];
+    int count = 0;
+    for (; begin <= last && count < kMostStretches; ++count, begin += kSumPart) {
+      parts[count] = {begin, std::min(begin + kSumPart - 1, last), first};
+    }
+    SumStretches(x.data, parts, count, sums);
+    for (int i = 0; i < count; ++i) total.Add(sums[i].Total());
+  }
+  return total.Total();
+}
+
 // Writes the values of the runs from `begin` on, up to the run that contains `until`. If y is
 // `known` but for the borders of parts, up to the first one from there on whose value stays as it
 // was; with a border every `part` samples in whose run none may stop, as the run behind does not
@@ -36,7 +104,7 @@ int64_t WriteRuns(const MarkedLine<T>& line, int64_t begin, int64_t until, bool 
   for (bool done = false; !done && begin < line.length;) {
     const int64_t last = line.EndOfRun(begin);
     const T before = known ? y[last] : T(0);
-    writer.Write(begin, last, line.JumpAt(last));
+    writer.Write(begin, last, line.JumpAt(last), SumOfRun(line.x, begin, last));
     const bool border = begin == 0 || (begin - 1) / part != last / part;
     done = last >= until && (!known || (before == y[last] && !border));
     begin = last + 1;
@@ -75,49 +143,6 @@ int64_t RunStart(const MarkedLine<T>& line, int64_t k) {
   return k == 0 ? 0 : line.EndOfRun(k - 1) + 1;
 }
 
-// Samples [first, last].
-struct Run {
-  int64_t first, last;
-};
-
-// RunSum of at least one run. A sum is a chain of additions that wait for one another, so several
-// are added up at a time; when no run is left for one, it adds up the last run in vain.
-template <typename T>
-void SumRuns(const T* x, const Run* runs, int count, double* sums) {
-  constexpr int kChains = 4;
-  int run[kChains], begun = 0, open = count;
-  const T* next[kChains];
-  T origin[kChains];
-  LongSum<T> sum[kChains];
-  const auto begin = [&](int c) {
-    run[c] = begun++;
-    next[c] = x + runs[std::min(run[c], count - 1)].first;
-    origin[c] = *next[c];
-    sum[c] = {};
-  };
-  for (int c = 0; c < kChains; ++c) begin(c);
-  while (open > 0) {
-    int64_t left[kChains], samples = INT64_MAX;
-    for (int c = 0; c < kChains; ++c) {
-      left[c] = x + runs[std::min(run[c], count - 1)].last + 1 - next[c];
-      samples = std::min(samples, left[c]);
-    }
-    for (int64_t k = 0; k < samples; ++k) {
-#pragma GCC unroll 4
-      for (int c = 0; c < kChains; ++c) sum[c].Add(next[c][k] - origin[c]);
-    }
-    for (int c = 0; c < kChains; ++c) {
-      next[c] += samples;
-      if (left[c] > samples) continue;
-      if (run[c] < count) {
-        sums[run[c]] = sum[c].Total();
-        --open;
-      }
-      begin(c);
-    }
-  }
-}
-
 // Writes the values of all runs; one thread writes those that start in a part.
 template <typename Pool, typename T>
 void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
@@ -130,17 +155,21 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
     const Jump<T> left = begin == 0 ? Jump<T>{0, T(0)} : line.JumpAt(begin - 1);
     RunWriter<T> writer(line.x, y, left, -T(left.sign) * std::numeric_limits<T>::infinity());
     while (begin < end) {
-      constexpr int kMostRuns = 64;
-      Run runs[kMostRuns];
-      double sums[kMostRuns];
+      Stretch runs[kMostStretches];
+      int64_t ends[kMostStretches];
+      LongSum<T> sums[kMostStretches];
       int count = 0;
-      for (; begin < end && count < kMostRuns; ++count) {
-        runs[count] = {begin, line.EndOfRun(begin)};
-        begin = runs[count].last + 1;
+      for (; begin < end && count < kMostStretches; ++count) {
+        const int64_t last = line.EndOfRun(begin);
+        runs[count] = {begin, InParts(begin, last) ? begin : last, begin};
+        ends[count] = last;
+        begin = last + 1;
       }
-      SumRuns(line.x.data, runs, count, sums);
+      SumStretches(line.x.data, runs, count, sums);
       for (int i = 0; i < count; ++i) {
-        writer.Write(runs[i].first, runs[i].last, line.JumpAt(runs[i].last), sums[i]);
+        const int64_t from = runs[i].first, to = ends[i];
+        const double sum = InParts(from, to) ? SumOfRun(line.x, from, to) : sums[i].Total();
+        writer.Write(from, to, line.JumpAt(to), sum);
       }
     }
   });
@@ -148,7 +177,8 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
   for (int64_t b = 1; b < blocks; ++b) {
     // A run over several blocks is passed once.
     const int64_t begin = b * kValueBlock < next ? next : RunStart(line, b * kValueBlock);
-    next = begin < n ? WriteRuns(line, begin, begin, true, y) : n;
+    const bool inverted = begin < n && line.JumpAt(begin - 1).sign * (y[begin] - y[begin - 1]) < 0;
+    next = inverted ? WriteRuns(line, begin, begin, true, y) : begin;
   }
 }
 
