@@ -47,9 +47,12 @@ struct Bounds {
 
   int64_t PlaceOf(T least) const {
     int64_t last = 0;
-    for (int l = 0; l < kBlock<T>; ++l) {
-      const int64_t at = place[l / kLanes<T>][l % kLanes<T>];
-      if (level[l] == least && at > last) last = at;
+    for (int i = 0; i < Block<T>::kParts; ++i) {
+      uint32_t lanes = Bits<T>(Equal(level.part[i], Vec<T>{} + least));
+      for (; lanes != 0; lanes &= lanes - 1) {
+        const int64_t at = place[i][__builtin_ctz(lanes)];
+        if (at > last) last = at;
+      }
     }
     return last;
   }

@@ -6,24 +6,29 @@
 // results, depend on the length of the line but not on the number of threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "core/pull_back.h"
+#include "cpu/lines/long/run_sums.h"
 #include "cpu/lines/pull_back_lines.h"
 #include "cpu/threads/parallel_for.h"
 
 namespace jaxtv {
 
-// Samples of a chunk.
-constexpr int64_t kPullBackChunk = 4096;
+// Samples of a chunk of a line of n: enough chunks to fill the lanes.
+inline int64_t PullBackChunk(int64_t n) { return std::clamp<int64_t>(n / 16, 512, 4096); }
 
 // Joins the derivatives of the chunks of one line.
 template <typename T>
 class ChunkJoiner {
  public:
   ChunkJoiner(const PullBackOperands<T>& p, int64_t line)
-      : n_(p.lines.length), per_edge_(p.per_edge()), lam_bar_{nullptr, p.lines.inner} {
+      : n_(p.lines.length),
+        chunk_(PullBackChunk(n_)),
+        per_edge_(p.per_edge()),
+        lam_bar_{nullptr, p.lines.inner} {
     const PullBackLinePlace<T> at = p.At(line, 0);
     y_ = {at.y, p.lines.inner};
     lam_ = {at.lam, p.weights.edge_stride};
@@ -39,14 +44,14 @@ class ChunkJoiner {
       return;
     }
     int64_t done = 0;
-    for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
+    for (int64_t border = chunk_; border < n_; border += chunk_) {
       if (border >= done && Inside(border - 1)) done = JoinRun(border);
     }
-    for (int64_t border = kPullBackChunk; border < n_; border += kPullBackChunk) {
+    for (int64_t border = chunk_; border < n_; border += chunk_) {
       Add(border - 1, +1);
     }
     if (per_edge_) return;
-    for (int64_t c = 0; c * kPullBackChunk < n_; ++c) total_.Add(sums[c]);
+    for (int64_t c = 0; c * chunk_ < n_; ++c) total_.Add(sums[c]);
     lam_bar_[0] = T(total_.Total());
   }
 
@@ -55,12 +60,23 @@ class ChunkJoiner {
     return y_[edge] == y_[edge + 1] && !(per_edge_ && lam_[edge] == T(0));
   }
 
+  // Whether as many edges as vectors compare at once, from this one on, are known to be.
+  static constexpr int64_t kStretch = 64;
+  bool AllInside(int64_t edge) const {
+    if (y_.stride != 1 || per_edge_) return false;
+    const T* const y = &y_[edge];
+    int unequal = 0;
+    for (int64_t k = 0; k < kStretch; ++k) unequal += y[k] != y[k + 1];
+    return unequal == 0;
+  }
+
   // Averages the run across a border; returns where the next run starts.
   int64_t JoinRun(int64_t border) {
     int64_t first = border - 1, last = border;
     while (first > 0 && Inside(first - 1)) --first;
+    while (last + kStretch < n_ && AllInside(last)) last += kStretch;
     while (last < n_ - 1 && Inside(last)) ++last;
-    const T mean = RunMean(v_, first, last);
+    const T mean = v_[first] + T(SumOfRun(v_, first, last)) / T(last - first + 1);
     AddInner(first - 1, -1);
     AddInner(last, -1);
     for (int64_t k = first; k <= last; ++k) x_bar_[k] = mean;
@@ -71,7 +87,7 @@ class ChunkJoiner {
 
   // Adds or takes away the slope at an edge within a chunk.
   void AddInner(int64_t edge, int sign) {
-    if (edge >= 0 && edge < n_ - 1 && (edge + 1) % kPullBackChunk != 0) Add(edge, sign);
+    if (edge >= 0 && edge < n_ - 1 && (edge + 1) % chunk_ != 0) Add(edge, sign);
   }
 
   void Add(int64_t edge, int sign) {
@@ -83,7 +99,7 @@ class ChunkJoiner {
     }
   }
 
-  int64_t n_;
+  int64_t n_, chunk_;
   bool per_edge_;
   Line<const T> y_, lam_, v_;
   Line<T> x_bar_, lam_bar_;
@@ -94,7 +110,7 @@ class ChunkJoiner {
 template <typename Pool, typename T>
 void PullBackLongLines(Pool& pool, const PullBackOperands<T>& p) {
   const int64_t n = p.lines.length, inner = p.lines.inner, lines = p.lines.count();
-  const int64_t whole = n / kPullBackChunk, chunks = (n + kPullBackChunk - 1) / kPullBackChunk;
+  const int64_t chunk = PullBackChunk(n), whole = n / chunk, chunks = (n + chunk - 1) / chunk;
   const bool sums = !p.per_edge();
   std::vector<T> part(sums ? size_t(lines * chunks) : 0);
   // Chunks [first, end) of all lines, neighbouring lines side by side.
@@ -103,7 +119,7 @@ void PullBackLongLines(Pool& pool, const PullBackOperands<T>& p) {
     const auto place = [&](int64_t index) {
       const int64_t group = index / per_group, c = first + index % per_group / inner;
       const int64_t line = group * inner + index % inner;
-      PullBackLinePlace<T> at = p.At(line, c * kPullBackChunk);
+      PullBackLinePlace<T> at = p.At(line, c * chunk);
       if (sums) at.lam_bar = &part[size_t(line * chunks + c)];
       return at;
     };
@@ -111,8 +127,8 @@ void PullBackLongLines(Pool& pool, const PullBackOperands<T>& p) {
       PullBackLines<T>(length, inner, p.weights.edge_stride, a, b, place);
     });
   };
-  take(0, whole, kPullBackChunk);
-  if (whole < chunks) take(whole, chunks, n - whole * kPullBackChunk);
+  take(0, whole, chunk);
+  if (whole < chunks) take(whole, chunks, n - whole * chunk);
   ParallelFor(pool, lines, 1, [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
       ChunkJoiner<T>(p, line).Join({sums ? &part[size_t(line * chunks)] : nullptr, 1});

@@ -13,6 +13,7 @@
 
 #include "core/run.h"
 #include "cpu/lines/long/marked_line.h"
+#include "cpu/lines/long/run_sums.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/threads/memory.h"
 #include "cpu/threads/parallel_for.h"
@@ -22,74 +23,6 @@ namespace jaxtv {
 // Samples of a part in one lane, and of a part that scalar code writes.
 constexpr int64_t kValueChunk = 4096;
 constexpr int64_t kValueBlock = 16384;
-
-// Samples [first, last], less sample `origin`.
-struct Stretch {
-  int64_t first, last, origin;
-};
-
-// The sums over at least one stretch. A sum is a chain of additions that wait for one another, so
-// several are added up at a time; when none is left for one, it adds up the last stretch in vain.
-template <typename T>
-void SumStretches(const T* x, const Stretch* stretches, int count, LongSum<T>* sums) {
-  constexpr int kChains = 4;
-  int index[kChains], begun = 0, open = count;
-  const T* next[kChains];
-  T origin[kChains];
-  LongSum<T> sum[kChains];
-  const auto stretch = [&](int c) { return stretches[std::min(index[c], count - 1)]; };
-  const auto begin = [&](int c) {
-    index[c] = begun++;
-    next[c] = x + stretch(c).first;
-    origin[c] = x[stretch(c).origin];
-    sum[c] = {};
-  };
-  for (int c = 0; c < kChains; ++c) begin(c);
-  while (open > 0) {
-    int64_t left[kChains], samples = INT64_MAX;
-    for (int c = 0; c < kChains; ++c) {
-      left[c] = x + stretch(c).last + 1 - next[c];
-      samples = std::min(samples, left[c]);
-    }
-    for (int64_t k = 0; k < samples; ++k) {
-#pragma GCC unroll 4
-      for (int c = 0; c < kChains; ++c) sum[c].Add(next[c][k] - origin[c]);
-    }
-    for (int c = 0; c < kChains; ++c) {
-      next[c] += samples;
-      if (left[c] > samples) continue;
-      if (index[c] < count) {
-        sums[index[c]] = sum[c];
-        --open;
-      }
-      begin(c);
-    }
-  }
-}
-
-constexpr int kMostStretches = 64;
-
-// RunSum, but of more samples than kSumPart the sum of the sums of parts of so many.
-constexpr int64_t kSumPart = 8192;
-
-inline bool InParts(int64_t first, int64_t last) { return last - first >= kSumPart; }
-
-template <typename T>
-double SumOfRun(const Line<const T>& x, int64_t first, int64_t last) {
-  if (!InParts(first, last)) return RunSum(x, first, last);
-  LongSum<T> total;
-  for (int64_t begin = first; begin <= last;) {
-    Stretch parts[kMostStretches];
-    LongSum<T> sums[kMostStretches];
-    int count = 0;
-    for (; begin <= last && count < kMostStretches; ++count, begin += kSumPart) {
-      parts[count] = {begin, std::min(begin + kSumPart - 1, last), first};
-    }
-    SumStretches(x.data, parts, count, sums);
-    for (int i = 0; i < count; ++i) total.Add(sums[i].Total());
-  }
-  return total.Total();
-}
 
 // Writes the values of the runs from `begin` on, up to the run that contains `until`. If y is
 // `known` but for the borders of parts, up to the first one from there on whose value stays as it
@@ -165,7 +98,7 @@ void WriteRunsInBlocks(Pool& pool, const MarkedLine<T>& line, Line<T> y) {
         ends[count] = last;
         begin = last + 1;
       }
-      SumStretches(line.x.data, runs, count, sums);
+      SumStretches(line.x, runs, count, sums);
       for (int i = 0; i < count; ++i) {
         const int64_t from = runs[i].first, to = ends[i];
         const double sum = InParts(from, to) ? SumOfRun(line.x, from, to) : sums[i].Total();
