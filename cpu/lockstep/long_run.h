@@ -7,8 +7,9 @@
 //   (p_k - w_k) / (k - k0 + 1) <= v <= (p_k + w_k) / (k - k0 + 1).
 //
 // So `low` is the greatest of these lower bounds and `high` the least of the upper ones. That is
-// the walk without its paths: where no v is left, the bound just taken is beyond that of the other
-// side, and the run ends where the latter was taken. Both are found for many samples at once.
+// the walk without its paths: when no v is left, a bound of the sample just taken has passed the
+// one of the other side, and the run ends at the sample that had set that one. The bounds of many
+// samples are taken at once.
 //
 // Rounding: samples and levels are taken less a center near to the levels that are left, which
 // moves whenever the run has doubled, so that sums are not much larger than the weights. But sums

@@ -20,6 +20,7 @@
 #include "core/tv1d.h"
 #include "cpu/lines/long/marked_line.h"
 #include "cpu/lines/long/walker.h"
+#include "cpu/lines/prox_lines.h"
 #include "cpu/lines/taut_string.h"
 #include "cpu/lockstep/kernels.h"
 #include "cpu/threads/memory.h"
@@ -27,16 +28,19 @@
 
 namespace jaxtv {
 
-// What the runs of a line are like: their mean length, and at how many samples a walk looks for
-// one.
+// The mean length of some runs, and the mean number of samples at which a walk looks for one.
 struct RunSize {
   int64_t samples, looks;
 
-  // Whether it takes less time to walk with lanes along a run than with a walk in each lane.
-  bool LongIn(int64_t n) const { return looks >= 400 || n < 128 * looks; }
+  // Whether a line of n is to be walked with lanes along its runs, not with a walk in each lane,
+  // which takes more time then. Not a shorter line, whose ties are to be those of a batch, nor one
+  // whose places are no Int<float>.
+  bool LongIn(int64_t n) const {
+    return n > kLongLine && n <= INT32_MAX && (looks >= 400 || n < 128 * looks);
+  }
 };
 
-// That of the first runs of a line, at most 8 of them in a small part of it.
+// Of the first runs of a line, at most 8 of them in a small part of it.
 template <typename T>
 RunSize TypicalRun(const MarkedLine<T>& line) {
   const int64_t trial = std::min<int64_t>(line.length / 16, 16384);

@@ -3,8 +3,9 @@
 // samples, then its jumps (jumps.h), then the values of its runs (run_values.h).
 //
 // Chunks depend on the line alone, not on the number of threads or lanes, and so do results: they
-// are those of ProxLine, but for a line over budget, which may go to the taut string from another
-// jump on. Without lock-step kernels (`lanes` null) scalar code walks the same chunks.
+// are those of ProxLine, but where it takes rounding to decide between two jumps (long_run.h; a
+// taut string that takes over elsewhere), and the last bit of a value over more than kSumPart
+// samples. Without lock-step kernels (`lanes` null) scalar code walks the same chunks.
 #pragma once
 
 #include <algorithm>
@@ -81,7 +82,7 @@ void ProxLongLine(Pool& pool, const LaneKernels<T>* lanes, const T* x, Line<cons
       x, per_edge ? lam.data : nullptr, per_edge ? line.w.cap : line.w(0), range, n, line.marks, y};
   const RunSize run = TypicalRun(line);
   LineWalker<T> walker = {line, chunked, lanes, nullptr, n > kLongLine};
-  if (n > kLongLine && n <= INT32_MAX && run.LongIn(n)) {
+  if (run.LongIn(n)) {
     walker.pieces = nullptr;
     walker.runs = lanes ? lanes : NearLanes<T>();
   }
