@@ -176,49 +176,56 @@ class Stitcher {
   }
 
  private:
-  // Up to a jump that is known, or the end of the line. False where that is not possible.
+  // Up to a jump that a later chunk found too, or the end of the line. False where that is not
+  // possible.
   bool GoOn() {
+    const int64_t next = (chunk_ + 1) * chunks_.length;
     for (bool known = false; !known && start_ < line_.length;) {
-      if (steps_ - walked_ > PieceBudget(line_.length, walked_))
-        return walker_.taut && FollowTaut();
+      if (steps_ - walked_ > PieceBudget(line_.length, walked_)) {
+        return walker_.taut && FollowTaut(next);
+      }
       const RunEnd end = walker_.Walk(line_.length, start_, Left(), &steps_);
       if (end.jump == 0) {
         End();
       } else {
-        known = Mark(end.last, end.jump);
+        known = Mark(start_, end.last, end.jump) && end.last >= next;
+        walked_ += end.last + 1 - start_;
+        start_ = end.last + 1;
       }
     }
     return true;
   }
 
-  // The same by a taut string, which is worth to be left for a chunk only if that goes far. The
+  // The same by a taut string, which is worth to be left for a chunk only if that is linked. The
   // walk that follows is still over budget.
-  bool FollowTaut() {
+  bool FollowTaut(int64_t next) {
     const int64_t begin = start_;
+    int64_t start = start_;
     bool known = false;
     const bool ok = FollowTautString(
         line_.x, line_.w, start_, line_.length, Left(), [&](int64_t last, int sign) {
-          known = Mark(last, sign) && links_[last / chunks_.length].match >= 0;
+          known =
+              Mark(start, last, sign) && last >= next && links_[last / chunks_.length].match >= 0;
+          start = last + 1;
           return !known;
         });
-    if (!ok) return false;
-    if (!known) End();
+    start_ = start;
+    if (ok && !known) End();
+    walked_ += start_ - begin;
     steps_ += (1 + kRepeats) * (start_ - begin);
-    return true;
+    return ok;
   }
 
   Jump<T> Left() const { return start_ > 0 ? line_.JumpAt(start_ - 1) : Jump<T>{0, T(0)}; }
 
-  // Ends a run. Returns whether a later chunk had found the jump.
-  bool Mark(int64_t last, int sign) {
-    const uint8_t mark = sign < 0 ? kDownMark : kUpMark;
+  // Marks the end of a run. Returns whether it was marked.
+  bool Mark(int64_t first, int64_t last, int sign) const {
     uint8_t* const marks = line_.marks;
-    const bool known = marks[last] == mark && last >= (chunk_ + 1) * chunks_.length;
-    if (start_ < last) std::memset(marks + start_, kNoMark, size_t(last - start_));
+    const uint8_t mark = sign < 0 ? kDownMark : kUpMark;
+    const bool marked = marks[last] == mark;
+    if (first < last) std::memset(marks + first, kNoMark, size_t(last - first));
     marks[last] = mark;
-    walked_ += last + 1 - start_;
-    start_ = last + 1;
-    return known;
+    return marked;
   }
 
   // Ends the last run.
