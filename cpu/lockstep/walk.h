@@ -186,10 +186,10 @@ class Walk {
     const V growth = kOpen ? V{} + field_.growth : s.growth;
     const V w = kEdges ? Min<T>(reach + s.length * growth, weight) : weight;
     M down = Less(a, -w), rise = Less(w, b), touch_low = AtMost(w, a), touch_high = AtMost(b, -w);
-    s.low = s.low + Max<T>(a - w, zero) * inverse;
-    s.high = s.high + Min<T>(b + w, zero) * inverse;
     s.path_low = Min<T>(a, w);
     s.path_high = Max<T>(b, -w);
+    s.low = s.low + (a - s.path_low) * inverse;
+    s.high = s.high + (b - s.path_high) * inverse;
     if (kEdges && !kLater) {
       down = AndNot(down, s.fresh);
       rise = AndNot(rise, s.fresh);
