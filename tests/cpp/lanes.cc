@@ -165,13 +165,15 @@ int CheckLong(const jaxtv::LaneKernels<T>& lanes, int64_t kind, int64_t n, bool 
   return !SameBits(y, alone);
 }
 
-// Walks along a line with lanes along each run, to its end or less far, and without.
+// Walks along a line with lanes along each run, to its end or less far, and without; some edge
+// weights are infinite.
 template <typename T>
 int CheckLongRuns(const jaxtv::LaneKernels<T>& lanes, int64_t n, bool per_edge, T lam) {
   std::mt19937 random(5);
   const std::vector<T> x = Signal<T>(0, n, random);
   std::vector<T> w = per_edge ? Signal<T>(0, n - 1, random) : std::vector<T>{T(1)};
   for (T& v : w) v = lam * std::abs(v);
+  for (size_t k = 0; k < w.size() / 3; ++k) w[k] = std::numeric_limits<T>::infinity();
   const jaxtv::EdgeWeights<T> weights({w.data(), per_edge}, per_edge, n, T(8));
   const jaxtv::ChunkedLine<T> line = {x.data(),
                                       per_edge ? w.data() : nullptr,

@@ -163,9 +163,40 @@ int CheckGivenUp(const jaxtv::LaneKernels<T>& lanes) {
   return wrong;
 }
 
+// The jumps are those of a taut string alone: where one takes over on a ramp and hands back to
+// chunks of the noise behind it, and where runs are too long for chunks to link.
+template <typename T>
+int CheckStitched(const jaxtv::LaneKernels<T>& lanes, int64_t ramp, T lam) {
+  constexpr int64_t n = 40000;
+  std::mt19937 random(6);
+  std::normal_distribution<double> normal;
+  std::vector<T> x(n), y(n);
+  for (int64_t k = 0; k < n; ++k) {
+    x[k] = T(k < ramp ? 1e-6 * normal(random) + 0.01 * double(k) : normal(random));
+  }
+  std::vector<uint8_t> marks(n), want(n);
+  const jaxtv::MarkedLine<T> line{
+      {x.data(), 1}, jaxtv::EdgeWeights<T>({&lam, 0}, false, n, T(500)), n, marks.data()};
+  const jaxtv::ChunkedLine<T> chunked{x.data(), nullptr, lam, T(500), n, marks.data(), y.data()};
+  jaxtv::FollowTautString(line.x, line.w, 0, n, jaxtv::Jump<T>{0, T(0)}, [&](int64_t k, int sign) {
+    want[k] = sign < 0 ? jaxtv::kDownMark : jaxtv::kUpMark;
+    return true;
+  });
+  int wrong = 0;
+  const jaxtv::LaneKernels<T>* const kernels[] = {nullptr, &lanes};
+  for (const auto* kernel : kernels) {
+    std::fill(marks.begin(), marks.end(), uint8_t(0));
+    Pool pool(3);
+    const jaxtv::LineWalker<T> walker{line, chunked, kernel, nullptr, true};
+    wrong += jaxtv::MarkJumps(pool, walker, jaxtv::RunSize{4, 8}).place != n || marks != want;
+  }
+  return wrong;
+}
+
 template <typename T>
 int Check(const jaxtv::LaneKernels<T>& lanes) {
   int wrong = CheckTies(lanes) + CheckSumOfRun<T>() + CheckGivenUp(lanes);
+  wrong += CheckStitched<T>(lanes, 16000, T(1)) + CheckStitched<T>(lanes, 0, T(20));
   for (bool per_edge : {false, true}) {
     for (int64_t run : {2, 30}) wrong += CheckSharedValues(lanes, run, per_edge);
   }

@@ -182,7 +182,7 @@ class Stitcher {
     const int64_t next = (chunk_ + 1) * chunks_.length;
     for (bool known = false; !known && start_ < line_.length;) {
       if (steps_ - walked_ > PieceBudget(line_.length, walked_)) {
-        return walker_.taut && FollowTaut(next);
+        return walker_.taut && FollowTaut();
       }
       const RunEnd end = walker_.Walk(line_.length, start_, Left(), &steps_);
       if (end.jump == 0) {
@@ -196,16 +196,15 @@ class Stitcher {
     return true;
   }
 
-  // The same by a taut string, which is worth to be left for a chunk only if that is linked. The
-  // walk that follows is still over budget.
-  bool FollowTaut(int64_t next) {
+  // The same by a taut string, which is worth to be left for a chunk only if that is linked, as the
+  // one before is not. The walk that follows is still over budget.
+  bool FollowTaut() {
     const int64_t begin = start_;
     int64_t start = start_;
     bool known = false;
     const bool ok = FollowTautString(
         line_.x, line_.w, start_, line_.length, Left(), [&](int64_t last, int sign) {
-          known =
-              Mark(start, last, sign) && last >= next && links_[last / chunks_.length].match >= 0;
+          known = Mark(start, last, sign) && links_[last / chunks_.length].match >= 0;
           start = last + 1;
           return !known;
         });
