@@ -6,7 +6,6 @@
 // results, depend on the length of the line but not on the number of threads.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -17,8 +16,8 @@
 
 namespace jaxtv {
 
-// Samples of a chunk of a line of n: enough chunks to fill the lanes.
-inline int64_t PullBackChunk(int64_t n) { return std::clamp<int64_t>(n / 16, 512, 4096); }
+// Samples of a chunk of a line of n: at most 4096, and as many chunks as fill lanes.
+inline int64_t PullBackChunk(int64_t n) { return n / (16 * (n / (16 * 4096) + 1)); }
 
 // Joins the derivatives of the chunks of one line.
 template <typename T>

@@ -20,7 +20,7 @@
 
 namespace jaxtv {
 
-// Samples of a part in one lane, and of a part that scalar code writes.
+// Samples of a part in one lane, at most, and of a part that scalar code writes.
 constexpr int64_t kValueChunk = 4096;
 constexpr int64_t kValueBlock = 16384;
 
@@ -50,10 +50,10 @@ template <typename Pool, typename T>
 void WriteRunsInLanes(Pool& pool, const LaneKernels<T>& lanes, const MarkedLine<T>& line,
                       const ChunkedLine<T>& chunked) {
   const Line<T> y{chunked.y, 1};
-  const int64_t chunk = std::min((line.length - 1) / lanes.lanes, kValueChunk);
-  const int64_t block = lanes.lanes * chunk, blocks = (line.length - 1) / block;
+  const int64_t blocks = line.length / (lanes.lanes * kValueChunk) + 1;  // of equal size
+  const int64_t chunk = (line.length - 1) / (lanes.lanes * blocks), block = lanes.lanes * chunk;
   std::atomic<bool> ok{true};
-  ParallelFor(pool, blocks, 2, [&](int64_t first, int64_t last) {
+  ParallelFor(pool, blocks, 1, [&](int64_t first, int64_t last) {
     const Memory scratch = AllocateVectors(3 * block * int64_t(sizeof(T)));
     if (!scratch) ok = false;
     for (int64_t b = first; b < last && scratch; ++b) {
