@@ -27,33 +27,23 @@ struct Jump {
 };
 
 // A sum over samples of type T in double, one term after the other, so that every kernel rounds
-// alike.
+// alike. Double samples have no wider type: for them the sum carries what each addition rounded off
+// (D. Knuth, TAOCP 2, 4.2.2, theorem B), so that nothing is lost on any length.
 template <typename T>
 struct LongSum {
-  double sum = 0.0;
-
-  JAXTV_HD void Add(double term) { sum += term; }
-  JAXTV_HD double Total() const { return sum; }
-
-  // The difference of two totals that may be much larger than it.
-  JAXTV_HD double operator-(const LongSum& other) const { return sum - other.sum; }
-};
-
-// Double samples have no wider type: for them the sum carries what each addition rounded off
-// (D. Knuth, TAOCP 2, 4.2.2, theorem B), so that nothing is lost on any length.
-template <>
-struct LongSum<double> {
   double sum = 0.0, carry = 0.0;
 
   JAXTV_HD void Add(double term) {
     const double before = sum;
     sum = before + term;
+    if (sizeof(T) < sizeof(double)) return;
     const double added = sum - before;
     carry += (before - (sum - added)) + (term - added);
   }
 
   JAXTV_HD double Total() const { return sum + carry; }
 
+  // The difference of two totals that may be much larger than it.
   JAXTV_HD double operator-(const LongSum& other) const {
     return (sum - other.sum) + (carry - other.carry);
   }

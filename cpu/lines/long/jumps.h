@@ -205,8 +205,8 @@ class Stitcher {
     return true;
   }
 
-  // The same by a taut string, which is worth to be left for a chunk only if that is linked, as the
-  // one before is not. The walk that follows is still over budget.
+  // The same by a taut string. It is worth leaving only for a chunk that is linked, as the one
+  // before is not. The walk that follows is still over budget.
   bool FollowTaut() {
     const int64_t begin = start_;
     int64_t start = start_;
