@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "core/run.h"
@@ -24,23 +25,35 @@
 
 namespace jaxtv {
 
+// A sum of samples of type T that loses nothing on any length: LongSum of core/run.h, without the
+// carry that floats need not.
+template <typename T>
+using Height = std::conditional_t<sizeof(T) < sizeof(double), double, LongSum<double>>;
+
+JAXTV_ALWAYS_INLINE double Plus(double height, double term) { return height + term; }
+
+JAXTV_ALWAYS_INLINE LongSum<double> Plus(LongSum<double> height, double term) {
+  height.Add(term);
+  return height;
+}
+
 // A vertex of a chain, with the slope of the edge that leads to it.
 template <typename T>
 struct Vertex {
   double place;
-  LongSum<T> height;
+  Height<T> height;
   double slope;
 };
 
 // From the last bend to the last vertex.
 template <typename T>
 struct Chain {
-  Vertex<T>*bend, *last, *limit;
+  Vertex<T>*bend, *last;
 
   bool single() const { return last - bend == 1; }
   double slope() const { return bend[1].slope; }
 
-  void StartAt(const Vertex<T>& start) {
+  JAXTV_ALWAYS_INLINE void StartAt(const Vertex<T>& start) {
     *bend = start;
     last = bend;
   }
@@ -48,7 +61,7 @@ struct Chain {
   // Adds a vertex, for which there must be room, and removes those before it at which the chain
   // would bend the wrong way: the edges of a chain that bends up (kUp) get steeper.
   template <bool kUp>
-  JAXTV_ALWAYS_INLINE void Add(double place, LongSum<T> height) {
+  JAXTV_ALWAYS_INLINE void Add(double place, Height<T> height) {
     double rise, run;
     for (;; --last) {
       rise = height - last->height;
@@ -64,35 +77,33 @@ struct Chain {
 template <typename T>
 class ChainMemory {
  public:
-  // A chain without edges. Its memory is null where there is none.
+  // A chain without edges. Null where there is no memory.
   Chain<T> Start() {
-    memory_ = Allocate(kLeast * int64_t(sizeof(Vertex<T>)));
-    return {data(), data(), data() + (memory_ ? kLeast : 0)};
+    memory_ = Allocate(capacity_ * int64_t(sizeof(Vertex<T>)));
+    return {data(), data()};
   }
 
-  // The chain, moved to where there is room for one more vertex; to null where there is no memory.
-  // By value and by a call, so that it stays in registers while it need not move.
-  Chain<T> WithRoom(Chain<T> chain) { return chain.last + 1 < chain.limit ? chain : Move(chain); }
+  // The chain, moved to where there is room for `more` vertices; to null where there is no memory.
+  Chain<T> WithRoom(Chain<T> chain, int64_t more) {
+    if (chain.last + more < data() + capacity_) return chain;
+    const int64_t edges = chain.last - chain.bend;
+    const size_t size = size_t(edges + 1) * sizeof(Vertex<T>);
+    if (2 * (edges + more) < capacity_) {
+      std::memmove(memory_.get(), chain.bend, size);
+    } else {
+      capacity_ *= 2;
+      Memory larger = Allocate(capacity_ * int64_t(sizeof(Vertex<T>)));
+      if (!larger) return {};
+      std::memcpy(larger.get(), chain.bend, size);
+      memory_ = std::move(larger);
+    }
+    return {data(), data() + edges};
+  }
 
  private:
-  static constexpr int64_t kLeast = 1024;
-
   Vertex<T>* data() const { return static_cast<Vertex<T>*>(memory_.get()); }
 
-  JAXTV_NEVER_INLINE Chain<T> Move(Chain<T> chain) {
-    const int64_t capacity = chain.limit - data(), edges = chain.last - chain.bend;
-    const size_t size = size_t(edges + 1) * sizeof(Vertex<T>);
-    if (2 * edges < capacity) {
-      std::memmove(memory_.get(), chain.bend, size);
-      return {data(), data() + edges, chain.limit};
-    }
-    Memory more = Allocate(2 * capacity * int64_t(sizeof(Vertex<T>)));
-    if (!more) return {};
-    std::memcpy(more.get(), chain.bend, size);
-    memory_ = std::move(more);
-    return {data(), data() + edges, data() + 2 * capacity};
-  }
-
+  int64_t capacity_ = 1024;
   Memory memory_;
 };
 
@@ -102,35 +113,35 @@ class ChainMemory {
 template <typename T, typename Samples, typename Weights, typename Report>
 bool FollowTautString(const Samples& x, const Weights& w, int64_t start, int64_t n, Jump<T> left,
                       const Report& jump) {
+  constexpr int64_t kBlock = 256;  // samples for which room is made at once
   ChainMemory<T> lower_memory, upper_memory;
   Chain<T> lower = lower_memory.Start(), upper = upper_memory.Start();
   if (!lower.bend || !upper.bend) return false;
   *lower.bend = *upper.bend = {double(start), {double(left.pull())}, 0.0};
   const double center = double(x[start]);
-  LongSum<T> sum;
-  for (int64_t k = start; k < n; ++k) {
-    sum.Add(double(x[k]) - center);
-    const double place = double(k + 1), bound = double(w(k));
-    LongSum<T> low = sum, high = sum;
-    low.Add(-bound);
-    high.Add(bound);
-    lower = lower_memory.WithRoom(lower);
-    upper = upper_memory.WithRoom(upper);
+  Height<T> sum = {};
+  for (int64_t k = start; k < n;) {
+    lower = lower_memory.WithRoom(lower, kBlock);
+    upper = upper_memory.WithRoom(upper, kBlock);
     if (!lower.bend || !upper.bend) return false;
-    lower.template Add<false>(place, low);
-    upper.template Add<true>(place, high);
-    // The path bends at the first vertex of a chain.
-    while (lower.slope() > upper.slope()) {
-      if (upper.single() && !lower.single()) {
-        if (!jump(int64_t((++lower.bend)->place) - 1, -1)) return true;
-        upper.StartAt(*lower.bend);
-        upper.template Add<true>(place, high);
-      } else if (lower.single() && !upper.single()) {
-        if (!jump(int64_t((++upper.bend)->place) - 1, +1)) return true;
-        lower.StartAt(*upper.bend);
-        lower.template Add<false>(place, low);
-      } else {
-        break;
+    for (const int64_t end = std::min(n, k + kBlock); k < end; ++k) {
+      sum = Plus(sum, double(x[k]) - center);
+      const double place = double(k + 1), bound = double(w(k));
+      lower.template Add<false>(place, Plus(sum, -bound));
+      upper.template Add<true>(place, Plus(sum, bound));
+      // The path bends at the first vertex of a chain.
+      while (lower.slope() > upper.slope()) {
+        if (upper.single() && !lower.single()) {
+          if (!jump(int64_t((++lower.bend)->place) - 1, -1)) return true;
+          upper.StartAt(*lower.bend);
+          upper.template Add<true>(place, Plus(sum, bound));
+        } else if (lower.single() && !upper.single()) {
+          if (!jump(int64_t((++upper.bend)->place) - 1, +1)) return true;
+          lower.StartAt(*upper.bend);
+          lower.template Add<false>(place, Plus(sum, -bound));
+        } else {
+          break;
+        }
       }
     }
   }
