@@ -163,6 +163,45 @@ int CheckGivenUp(const jaxtv::LaneKernels<T>& lanes) {
   return wrong;
 }
 
+template <typename T>
+std::vector<uint8_t> TautMarks(const jaxtv::MarkedLine<T>& line) {
+  std::vector<uint8_t> marks(line.length);
+  const auto mark = [&](int64_t k, int sign) {
+    marks[k] = sign < 0 ? jaxtv::kDownMark : jaxtv::kUpMark;
+    return true;
+  };
+  const jaxtv::Jump<T> none{0, T(0)};
+  const bool ok = jaxtv::FollowTautString(line.x, line.w, 0, line.length, none, mark);
+  return ok ? marks : std::vector<uint8_t>();
+}
+
+// The jumps of a taut string are those of a walk in double: of noise, whose chains move on in their
+// memory, and of a ramp, at which one outgrows it.
+template <typename T>
+int CheckTautString(double slope, double lam) {
+  constexpr int64_t n = 9000;
+  std::mt19937 random(7);
+  std::normal_distribution<double> normal;
+  std::vector<T> x(n);
+  for (int64_t k = 0; k < n; ++k) x[k] = T(normal(random) + slope * double(k));
+  const std::vector<double> wide(x.begin(), x.end());
+  const jaxtv::EdgeWeights<double> w({&lam, 0}, false, n, 1e5);
+  std::vector<uint8_t> walked(n), marks(n);
+  int64_t steps = 0;
+  jaxtv::Jump<double> left{0, 0};
+  for (int64_t start = 0; start < n;) {
+    const auto run =
+        jaxtv::WalkRun(jaxtv::Line<const double>{wide.data(), 1}, w, n, start, left, &steps);
+    if (run.jump == 0) break;
+    walked[run.last] = run.jump < 0 ? jaxtv::kDownMark : jaxtv::kUpMark;
+    left = {run.jump, lam};
+    start = run.last + 1;
+  }
+  const T weight = T(lam);
+  const jaxtv::EdgeWeights<T> weights({&weight, 0}, false, n, T(1e5));
+  return TautMarks<T>({{x.data(), 1}, weights, n, marks.data()}) != walked;
+}
+
 // The jumps are those of a taut string alone: where one takes over on a ramp and hands back to
 // chunks of the noise behind it, and where runs are too long for chunks to link.
 template <typename T>
@@ -174,14 +213,11 @@ int CheckStitched(const jaxtv::LaneKernels<T>& lanes, int64_t ramp, T lam) {
   for (int64_t k = 0; k < n; ++k) {
     x[k] = T(k < ramp ? 1e-6 * normal(random) + 0.01 * double(k) : normal(random));
   }
-  std::vector<uint8_t> marks(n), want(n);
+  std::vector<uint8_t> marks(n);
   const jaxtv::MarkedLine<T> line{
       {x.data(), 1}, jaxtv::EdgeWeights<T>({&lam, 0}, false, n, T(500)), n, marks.data()};
   const jaxtv::ChunkedLine<T> chunked{x.data(), nullptr, lam, T(500), n, marks.data(), y.data()};
-  jaxtv::FollowTautString(line.x, line.w, 0, n, jaxtv::Jump<T>{0, T(0)}, [&](int64_t k, int sign) {
-    want[k] = sign < 0 ? jaxtv::kDownMark : jaxtv::kUpMark;
-    return true;
-  });
+  const std::vector<uint8_t> want = TautMarks(line);
   int wrong = 0;
   const jaxtv::LaneKernels<T>* const kernels[] = {nullptr, &lanes};
   for (const auto* kernel : kernels) {
@@ -197,6 +233,7 @@ template <typename T>
 int Check(const jaxtv::LaneKernels<T>& lanes) {
   int wrong = CheckTies(lanes) + CheckSumOfRun<T>() + CheckGivenUp(lanes);
   wrong += CheckStitched<T>(lanes, 16000, T(1)) + CheckStitched<T>(lanes, 0, T(20));
+  wrong += CheckTautString<T>(0, 1) + CheckTautString<T>(0, 50) + CheckTautString<T>(1, 1e6);
   for (bool per_edge : {false, true}) {
     for (int64_t run : {2, 30}) wrong += CheckSharedValues(lanes, run, per_edge);
   }
