@@ -18,10 +18,8 @@
 // so it must leave no copy anywhere: tests/test_symbols.py.
 #if defined(_MSC_VER)
 #define JAXTV_ALWAYS_INLINE __forceinline
-#define JAXTV_NEVER_INLINE __declspec(noinline)
 #else
 #define JAXTV_ALWAYS_INLINE inline __attribute__((always_inline))
-#define JAXTV_NEVER_INLINE __attribute__((noinline))
 #endif
 
 namespace jaxtv {

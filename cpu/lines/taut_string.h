@@ -25,8 +25,7 @@
 
 namespace jaxtv {
 
-// A sum of samples of type T that loses nothing on any length: LongSum of core/run.h, without the
-// carry that floats need not.
+// A sum of samples of type T: LongSum of core/run.h, without the carry that only doubles need.
 template <typename T>
 using Height = std::conditional_t<sizeof(T) < sizeof(double), double, LongSum<double>>;
 
