@@ -3,7 +3,7 @@
 
     python benchmarks/methods.py [--dtype float32]
 
-The figures of docs/methods.md. Lines of 512 samples; times are the least of 9 rounds, in
+The figures of docs/methods.md. Lines of 512 samples; times are the least of 29 rounds, in
 nanoseconds of processor time per sample, so that a busy machine matters little; errors are the
 largest, against the float64 oracle of the tests, relative to the largest sample of the line.
 "alone" counts the lines that Newton finished by itself.
@@ -23,7 +23,7 @@ import jaxtv
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 import helpers
 import oracle
-from slow_lines import least_time
+from slow_lines import least_times
 
 LINES, LENGTH, ORACLE_LINES = 512, 512, 24
 
@@ -42,11 +42,12 @@ def main() -> None:
         for lam in (0.1, 1.0, 10.0, 100.0):
             want = oracle.prox_1d(data[:ORACLE_LINES], lam)
             steps = jaxtv.prox_tv_1d(x, lam, method="newton", return_info=True)[1].iterations
-            errors, times = [], []
-            for method in ("newton", "direct"):
-                prox = functools.partial(jaxtv.prox_tv_1d, lam=lam, method=method)
-                errors.append((np.abs(prox(x)[:ORACLE_LINES] - want) / scale).max())
-                times.append(1e9 * least_time(prox, x) / x.size)
+            methods = [
+                functools.partial(jaxtv.prox_tv_1d, lam=lam, method=method)
+                for method in ("newton", "direct")
+            ]
+            errors = [(np.abs(prox(x)[:ORACLE_LINES] - want) / scale).max() for prox in methods]
+            times = [1e9 * t / x.size for t in least_times(*((prox, x) for prox in methods))]
             alone = 100 * float((steps < 100).mean())
             print(
                 f"| {kind} | {lam:g} | {float(steps.mean()):.1f}, {int(steps.max())} "
